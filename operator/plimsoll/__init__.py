@@ -1,0 +1,1 @@
+"""Plimsoll: serves models on Triton and proves what each one can carry."""

@@ -1,0 +1,1 @@
+"""The contract with users: pydantic models, and the CustomResourceDefinition made from them."""
