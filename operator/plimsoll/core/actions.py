@@ -1,0 +1,96 @@
+"""What a plan consists of: commands as values. The shell performs them in order; each is idempotent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from plimsoll.api.v1alpha1 import ModelDeploymentStatus
+
+
+class ChildKind(StrEnum):
+    """Kinds of children."""
+
+    CONTROLLER_REVISION = "ControllerRevision"
+    DEPLOYMENT = "Deployment"
+    SERVICE = "Service"
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Create a child by server-side apply, after checking that its name is free: nothing foreign is ever adopted."""
+
+    kind: ChildKind
+    manifest: dict[str, Any]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Make a child of ours as the manifest says, by server-side apply."""
+
+    kind: ChildKind
+    manifest: dict[str, Any]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Set a Deployment's replicas, under the scale field manager."""
+
+    manifest: dict[str, Any]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete a child of ours, if it is still the one that was seen (`uid`)."""
+
+    kind: ChildKind
+    name: str
+    uid: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStatus:
+    """Write the status."""
+
+    status: ModelDeploymentStatus
+    why: str
+
+
+Action = Create | Apply | Scale | Delete | WriteStatus
+
+
+class Severity(StrEnum):
+    """Types of Kubernetes Events."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A Kubernetes Event."""
+
+    severity: Severity
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do about one ModelDeployment.
+
+    Attributes:
+        actions: Commands, in order.
+        announcements: Events, told after the actions succeeded.
+        requeue_at: When to look again although nothing changes, None when there is nothing to wait for.
+    """
+
+    actions: tuple[Action, ...] = ()
+    announcements: tuple[Announcement, ...] = ()
+    requeue_at: datetime | None = None

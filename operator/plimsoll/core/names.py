@@ -1,0 +1,59 @@
+"""Names, labels and annotations of everything the operator creates. Deterministic: a name is never looked up."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MODEL_LABEL: Final = "plimsoll.dev/model"
+REVISION_LABEL: Final = "plimsoll.dev/revision"
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+MANAGED_BY: Final = "plimsoll"
+
+DIGEST_ANNOTATION: Final = "plimsoll.dev/digest"
+"""Digest of the manifest as last applied: a change here means that what we want has changed."""
+INTENT_ANNOTATION: Final = "plimsoll.dev/intent"
+"""On a ControllerRevision: digest of the part of the spec that made it."""
+REFRESH_ANNOTATION: Final = "plimsoll.dev/refresh"
+"""On a ModelDeployment: a new value asks for a revision with today's defaults, which is the present one where these
+have not changed. On a ControllerRevision: the value that asked for it."""
+NUMBER_ANNOTATION: Final = "plimsoll.dev/number"
+"""On the Deployment of a revision: its number, which outlives a ControllerRevision that somebody deletes. The number is
+Triton's version, so another one would restart the pods."""
+RETIRED_AT_ANNOTATION: Final = "plimsoll.dev/retired-at"
+"""On the Deployment of a revision that no longer gets traffic: since when."""
+
+FIELD_MANAGER: Final = "plimsoll"
+SCALE_MANAGER: Final = "plimsoll-scale"
+STATUS_MANAGER: Final = "plimsoll-status"
+"""Field managers. Changing one orphans the fields it owns, so these are part of the wire contract."""
+
+HTTP_PORT: Final = 8000
+GRPC_PORT: Final = 8001
+METRICS_PORT: Final = 8002
+
+REVISION_HASH_LENGTH: Final = 10
+
+
+def revision_name(model: str, snapshot_digest: str) -> str:
+    """Returns the name of a revision: at most 40 + 1 + 10 characters."""
+    return f"{model}-{snapshot_digest[:REVISION_HASH_LENGTH]}"
+
+
+def model_labels(model: str) -> dict[str, str]:
+    """Labels of every child of a ModelDeployment."""
+    return {MANAGED_BY_LABEL: MANAGED_BY, MODEL_LABEL: model}
+
+
+def revision_labels(model: str, revision: str) -> dict[str, str]:
+    """Labels of every child of a revision."""
+    return {**model_labels(model), REVISION_LABEL: revision}
+
+
+def pod_selector(model: str, revision: str) -> dict[str, str]:
+    """Labels by which a revision's pods are chosen; immutable in a Deployment, so never extended."""
+    return {MODEL_LABEL: model, REVISION_LABEL: revision}
+
+
+def selector_text(labels: dict[str, str]) -> str:
+    """Returns a label selector in its string form."""
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))

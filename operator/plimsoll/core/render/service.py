@@ -1,0 +1,51 @@
+"""Services: the stable one that users know, and a headless one per revision for those who look at single pods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plimsoll.api.v1alpha1 import Metadata
+from plimsoll.core.names import GRPC_PORT, HTTP_PORT, METRICS_PORT, model_labels, pod_selector, revision_labels
+from plimsoll.core.render.manifest import Manifest, child_manifest
+
+
+def _port(name: str, number: int, protocol: str) -> dict[str, Any]:
+    return {"name": name, "port": number, "targetPort": name, "protocol": "TCP", "appProtocol": protocol}
+
+
+_HTTP = _port("http", HTTP_PORT, "http")
+_GRPC = _port("grpc", GRPC_PORT, "kubernetes.io/h2c")
+_METRICS = _port("metrics", METRICS_PORT, "http")
+
+
+def render_stable_service(owner: Metadata, revision: str) -> Manifest:
+    """Returns the Service whose name, ports and URLs never change; it selects the pods of `revision`."""
+    return child_manifest(
+        "v1",
+        "Service",
+        owner.name,
+        owner,
+        model_labels(owner.name),
+        spec={"type": "ClusterIP", "selector": pod_selector(owner.name, revision), "ports": [_HTTP, _GRPC]},
+    )
+
+
+def render_revision_service(owner: Metadata, revision: str) -> Manifest:
+    """Returns the headless Service of one revision.
+
+    It lists pods that are not ready too: a candidate is examined before it serves.
+    """
+    return child_manifest(
+        "v1",
+        "Service",
+        revision,
+        owner,
+        revision_labels(owner.name, revision),
+        spec={
+            "type": "ClusterIP",
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": pod_selector(owner.name, revision),
+            "ports": [_HTTP, _GRPC, _METRICS],
+        },
+    )

@@ -1,0 +1,219 @@
+"""From where a ModelDeployment stands to its status. Equal input gives equal output, so that no write is wasted."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from plimsoll.api.v1alpha1 import Condition, ConditionStatus, ConditionType, ModelDeploymentStatus, Runtime, Urls
+from plimsoll.core import conditions
+from plimsoll.core.actions import Announcement, Severity
+from plimsoll.core.conditions import Situation
+from plimsoll.core.diagnosis import Diagnosis, diagnose
+from plimsoll.core.names import GRPC_PORT, HTTP_PORT, pod_selector, selector_text
+from plimsoll.core.world import Deployment, Failure, FailureKind, Observed, Pod, ReplicasOwner, Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a ModelDeployment stands in this plan.
+
+    Attributes:
+        stable: Revision that serves, None before the first.
+        target: Revision that the newest spec asks for, None when it asks for nothing that can be made.
+        failure: Outcome of the last attempt to apply.
+        promoted: This plan moves traffic to the target.
+        made: This plan makes the target.
+        draining: Revisions that still run without traffic.
+    """
+
+    stable: str | None
+    target: Revision | None
+    failure: Failure | None = None
+    promoted: bool = False
+    made: bool = False
+    draining: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The status to have, why it is that, what to tell, and when to look again."""
+
+    status: ModelDeploymentStatus
+    why: str
+    announcements: tuple[Announcement, ...] = ()
+    requeue_at: datetime | None = None
+
+
+def status_for(observed: Observed, standing: Standing, now: datetime) -> Outcome:
+    """Returns the status of a ModelDeployment that stands as `standing` says."""
+    situation, requeue_at = _situation(observed, standing, now)
+    metadata = observed.object.metadata
+    before = observed.object.status or ModelDeploymentStatus()
+    shown = standing.stable or (standing.target.name if standing.target else None)
+    deployment = observed.deployments.get(shown or "")
+    candidate = standing.target.name if standing.target and standing.target.name != standing.stable else None
+    status = ModelDeploymentStatus(
+        observed_generation=metadata.generation,
+        phase=situation.phase,
+        stable=standing.stable,
+        candidate=candidate,
+        replicas=deployment.pods if deployment else 0,
+        ready_replicas=deployment.ready if deployment else 0,
+        selector=selector_text(pod_selector(metadata.name, shown)) if shown else before.selector,
+        urls=_urls(metadata.name, metadata.namespace),
+        decision=_decision(standing, before, deployment),
+        conditions=conditions.conditions_of(situation, metadata.generation, now, before.conditions or []),
+    )
+    return Outcome(status, situation.message, _announcements(standing, situation, before), requeue_at)
+
+
+def _urls(name: str, namespace: str) -> Urls:
+    host = f"{name}.{namespace}.svc"
+    return Urls(http=f"http://{host}:{HTTP_PORT}/v2/models/{name}", grpc=f"{host}:{GRPC_PORT}")
+
+
+def _situation(observed: Observed, standing: Standing, now: datetime) -> tuple[Situation, datetime | None]:
+    """Returns what is true now and when that must be looked at again."""
+    serving = _serves(observed, standing)
+    if standing.failure:
+        failed = conditions.cannot_start if standing.failure.kind is FailureKind.INVALID else conditions.preparing
+        return failed(standing.failure.reason, standing.failure.message, serving=serving), None
+    if standing.target is None:
+        return conditions.cannot_start("Unknown", "The spec asks for no revision", serving=serving), None
+    deployment = observed.deployments.get(standing.target.name)
+    promoted = standing.stable == standing.target.name
+    if deployment is None:
+        # The words of diagnosis.py, so that the first look after the creation changes nothing.
+        message = f"Revision {standing.target.name}: 0 of {observed.object.spec.replicas} model servers are ready"
+        if serving and standing.stable and not promoted:
+            message = f"{message}. The old revision keeps serving"
+        if promoted:
+            return conditions.scaling("WaitingForPods", message, serving=serving, stalled=False), None
+        return conditions.preparing("WaitingForPods", message, serving=serving), None
+    if promoted and deployment.settled and deployment.replicas == _wanted(observed, deployment):
+        return _settled(observed, standing, deployment), None
+    return _unsettled(observed, standing, deployment, now, serving=serving)
+
+
+def _wanted(observed: Observed, deployment: Deployment) -> int:
+    owned_elsewhere = deployment.replicas_owner is ReplicasOwner.AUTOSCALER
+    return deployment.replicas if owned_elsewhere else observed.object.spec.replicas
+
+
+def _serves(observed: Observed, standing: Standing) -> bool:
+    """Tells whether users get answers: there is a stable Service of ours, and a ready pod behind it."""
+    target = standing.target.name if standing.target else ""
+    deployment = observed.deployments.get(standing.stable or target)
+    return observed.object.metadata.name in observed.services and deployment is not None and deployment.ready > 0
+
+
+def _settled(observed: Observed, standing: Standing, deployment: Deployment) -> Situation:
+    hint = _overruled(observed, deployment)
+    if deployment.replicas == 0:
+        return conditions.scaled_to_zero(hint)
+    if standing.draining:
+        runtime = observed.object.spec.runtime or Runtime()
+        return conditions.finalizing(", ".join(standing.draining), runtime.drain)
+    return conditions.stable(deployment.ready, deployment.replicas, hint)
+
+
+def _overruled(observed: Observed, deployment: Deployment) -> str:
+    """Says why spec.replicas does not count: Kubernetes remembers an autoscaler's claim after its deletion."""
+    name, namespace, wanted = deployment.name, observed.object.metadata.namespace, observed.object.spec.replicas
+    if deployment.replicas == wanted:
+        return ""
+    return (
+        f". An autoscaler set the replicas of Deployment {name}, so spec.replicas ({wanted}) does not count. Let it "
+        "target the ModelDeployment instead; to end its claim, delete it and run "
+        f"`kubectl scale deployment {name} --namespace {namespace} --replicas {wanted}`"
+    )
+
+
+def _unsettled(
+    observed: Observed, standing: Standing, deployment: Deployment, now: datetime, *, serving: bool
+) -> tuple[Situation, datetime | None]:
+    promoted = standing.stable == deployment.revision
+    old_serves = serving and standing.stable is not None and not promoted
+    found = diagnose(deployment, _pods_of(observed, deployment.revision), now)
+    found = dataclasses.replace(found, progress_at=max(found.progress_at, _noticed_at(observed, now)))
+    deadline = observed.defaults.progress_deadline
+    stalled = found.stalled(now, deadline)
+    if promoted and not found.failed:
+        # Pods of a roll or a scale-up come and go in dozens: their stages are no news while the revision serves.
+        found = dataclasses.replace(found, reason="WaitingForPods", message=_ready_count(deployment))
+    message = _told(found, deployment, old_serves=old_serves, stalled=stalled and not found.terminal)
+    requeue_at = None if stalled else found.stalls_at(deadline)
+    if promoted:
+        return conditions.scaling(found.reason, message, serving=serving, stalled=stalled), requeue_at
+    verb = conditions.cannot_start if stalled else conditions.preparing
+    return verb(found.reason, message, serving=serving), requeue_at
+
+
+def _ready_count(deployment: Deployment) -> str:
+    return f"{deployment.ready} of {deployment.replicas} model servers are ready"
+
+
+def _noticed_at(observed: Observed, now: datetime) -> datetime:
+    """Returns since when the present work is under way: what worked for days gets the whole deadline when it stops.
+
+    A new spec is a new attempt. What is stalled already stays so until its pods move.
+    """
+    status = observed.object.status
+    if status is None or status.observed_generation != observed.object.metadata.generation:
+        return now
+    held = {c.type: c for c in status.conditions or () if c.status is ConditionStatus.TRUE}
+    if ConditionType.STALLED in held:
+        return _LONG_AGO
+    reconciling = held.get(ConditionType.RECONCILING)
+    return datetime.fromisoformat(reconciling.last_transition_time) if reconciling else now
+
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def _pods_of(observed: Observed, revision: str) -> list[Pod]:
+    return [pod for pod in observed.pods.values() if pod.revision == revision]
+
+
+def _told(found: Diagnosis, deployment: Deployment, *, old_serves: bool, stalled: bool) -> str:
+    parts = [f"Revision {deployment.revision}: {found.message}"]
+    if stalled:
+        parts.append("No progress within the deadline; it is still being tried")
+    if old_serves:
+        parts.append("The old revision keeps serving")
+    return ". ".join(parts)
+
+
+def _decision(standing: Standing, before: ModelDeploymentStatus, deployment: Deployment | None) -> str | None:
+    if standing.promoted and standing.target:
+        count = deployment.ready if deployment else 0
+        instead = f", instead of {before.stable}" if before.stable else ""
+        return f"{standing.target.name} serves{instead}: {count} of {count} model servers were ready and warm"
+    if standing.made and standing.target:
+        return f"{standing.target.name} was made, revision {standing.target.number}: the spec had no revision yet"
+    return before.decision
+
+
+def _announcements(standing: Standing, situation: Situation, before: ModelDeploymentStatus) -> tuple[Announcement, ...]:
+    told = []
+    if standing.made and standing.target and not standing.failure:
+        told.append(
+            Announcement(
+                Severity.NORMAL, "RevisionCreated", f"Created revision {standing.target.name} for the new spec"
+            )
+        )
+    if standing.promoted and standing.target:
+        told.append(Announcement(Severity.NORMAL, "Promoted", f"Revision {standing.target.name} serves now"))
+    elif not situation.ready and situation.reason not in (*_WAITING, _reason(before.conditions or [])):
+        told.append(Announcement(Severity.WARNING, situation.reason, situation.message))
+    return tuple(told)
+
+
+_WAITING = ("WaitingForPods", "Scheduling", "StartingPod", "Fetching", "Loading")
+"""Reasons that are plain waiting: shown in conditions, no Event each."""
+
+
+def _reason(before: list[Condition]) -> str:
+    return next((condition.reason for condition in before if condition.type == ConditionType.READY), "")

@@ -1,0 +1,186 @@
+"""Everything a decision may look at, as plain values. Built from the API server's objects by the shell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from plimsoll.api.v1alpha1 import ModelDeployment
+from plimsoll.core.packing import unpack
+from plimsoll.core.snapshot import Defaults, Snapshot
+
+
+class ReplicasOwner(StrEnum):
+    """Who last set a Deployment's replicas, by field manager."""
+
+    NOBODY = "Nobody"
+    PLIMSOLL = "Plimsoll"
+    AUTOSCALER = "Autoscaler"
+    SOMEBODY = "Somebody"
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """An object that carries our labels.
+
+    Attributes:
+        name: Its name; the namespace is that of the ModelDeployment.
+        uid: Its uid, the precondition of a deletion.
+        owner_uid: uid of the controlling owner, empty when it has none.
+        packed: What was applied (labels, annotations, owner, spec) as `core.packing.pack` made it; `body` unpacks it.
+    """
+
+    name: str
+    uid: str
+    owner_uid: str
+    packed: bytes = field(repr=False)
+    deleting: bool = False
+
+    def body(self) -> Mapping[str, Any]:
+        """Returns what was applied, for the check of drift."""
+        return unpack(self.packed)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision(Child):
+    """A ControllerRevision of ours.
+
+    Attributes:
+        number: Grows by one with each new revision; also Triton's version number.
+        intent: Digest of the spec that made it.
+        refresh: Value of the refresh annotation when it was made, empty when there was none.
+        snapshot: What it is.
+    """
+
+    number: int = 0
+    intent: str = ""
+    refresh: str = ""
+    snapshot: Snapshot = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment(Child):
+    """The Deployment of one revision.
+
+    Attributes:
+        revision: The revision's name.
+        number: The revision's number, 0 when it is not known.
+        created_at: Creation time.
+        replicas: Wanted pods (`spec.replicas`).
+        replicas_owner: Who set them.
+        pods: Pods that exist.
+        ready: Ready pods.
+        updated_ready: Ready pods of the newest template.
+        observed: The Deployment controller has seen the newest spec.
+        failure: Message of the ReplicaFailure condition (quota, admission), empty when there is none.
+        retired_at: Since when it gets no traffic, None while it may.
+    """
+
+    revision: str = ""
+    number: int = 0
+    created_at: datetime = field(kw_only=True)
+    replicas: int = 1
+    replicas_owner: ReplicasOwner = ReplicasOwner.NOBODY
+    pods: int = 0
+    ready: int = 0
+    updated_ready: int = 0
+    observed: bool = True
+    failure: str = ""
+    retired_at: datetime | None = None
+
+    @property
+    def settled(self) -> bool:
+        """All wanted pods are of the newest template and ready."""
+        return self.observed and self.updated_ready >= self.replicas and self.pods == self.replicas
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Child):
+    """A Service of ours; `revision` is what it selects."""
+
+    revision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """State of one container of a pod.
+
+    Attributes:
+        name: `fetch` or `triton`.
+        running_since: Start of the present run, None when it does not run.
+        restarts: How often it was restarted.
+        waiting_reason, waiting_message: As the kubelet reports, empty when not waiting.
+        exit_code: Of the last run that ended, None before the first end.
+        exit_reason: For example `OOMKilled`.
+        exit_message: Termination message of the last run that ended.
+        ended_at: End of the last run.
+        ready: Readiness, or for the init container: it has completed.
+    """
+
+    name: str
+    running_since: datetime | None = None
+    restarts: int = 0
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    exit_code: int | None = None
+    exit_reason: str = ""
+    exit_message: str = ""
+    ended_at: datetime | None = None
+    ready: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A model pod."""
+
+    name: str
+    revision: str
+    created_at: datetime
+    ready: bool = False
+    deleting: bool = False
+    unschedulable: str = ""
+    scheduled_at: datetime | None = None
+    fetch: Container | None = None
+    triton: Container | None = None
+    failure: str = ""
+
+
+class FailureKind(StrEnum):
+    """What a failure asks for."""
+
+    INVALID = "Invalid"
+    NOT_YET = "NotYet"
+    OUTAGE = "Outage"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why the last attempt to apply a plan, or a pod, failed."""
+
+    kind: FailureKind
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One ModelDeployment, its children and the defaults in force.
+
+    Attributes:
+        object: The ModelDeployment as read.
+        defaults: The chart's defaults.
+        revisions, deployments, services: Children by name, whoever owns them.
+        pods: Model pods by name.
+        failure: Outcome of the last attempt to apply, None when it worked.
+    """
+
+    object: ModelDeployment
+    defaults: Defaults
+    revisions: Mapping[str, Revision] = field(default_factory=dict)
+    deployments: Mapping[str, Deployment] = field(default_factory=dict)
+    services: Mapping[str, Service] = field(default_factory=dict)
+    pods: Mapping[str, Pod] = field(default_factory=dict)
+    failure: Failure | None = None
