@@ -1,0 +1,1 @@
+"""Thin commands over core/, for people and pipelines; they work offline."""

@@ -1,0 +1,1 @@
+"""The shell: observe, plan, apply. Start reading at loop.py."""

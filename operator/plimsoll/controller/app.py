@@ -1,0 +1,241 @@
+"""Wires the parts into one process that dies as a whole: Kubernetes restarts it, and a warm restart writes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import kopf
+
+from plimsoll.api.base import parse_duration
+from plimsoll.config import ControllerConfig, ElectionSettings, parse_config
+from plimsoll.controller.apply import Applier
+from plimsoll.controller.handlers import build_registry, connection_info
+from plimsoll.controller.health import Heartbeat, serve_health
+from plimsoll.controller.kopf_settings import configure
+from plimsoll.controller.loop import Reconciler
+from plimsoll.controller.observe import OURS, Stores
+from plimsoll.kube.client import Client
+from plimsoll.kube.clock import SYSTEM_CLOCK, Clock
+from plimsoll.kube.connection import Connection, connect
+from plimsoll.kube.elector import Elector, LeaseSettings
+from plimsoll.kube.events import EventRecorder, EventSettings
+from plimsoll.kube.reflector import Reflector
+from plimsoll.kube.resources import MODELDEPLOYMENTS
+from plimsoll.kube.store import Change
+from plimsoll.kube.transport import ClientSettings
+from plimsoll.kube.workqueue import QueueClosed, WorkQueue
+from plimsoll.kube.writes import OwnWrites
+from plimsoll.monitoring.logs import configure_logging
+from plimsoll.monitoring.metrics import CACHE_AGE_SECONDS, CACHE_RELISTS, EVENTS_DROPPED, LEADING, QUEUE_DEPTH
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_RETRY_S = 60.0
+"""A failing key is looked at at least this often: what cures it (a foreign object deleted) may send no event."""
+
+
+class LeadershipLost(Exception):  # noqa: N818 - an end, not an error
+    """Another process may lead by now; this one must not write any more."""
+
+
+def run_controller(config_path: str) -> int:
+    """Runs the controller until a signal, and returns the exit code."""
+    config = parse_config(Path(config_path).read_text(encoding="utf-8"))
+    configure_logging(config.log_level.value)
+    _spare_the_collector()
+    code = 0
+    try:
+        asyncio.run(Controller(config).run())
+    except* LeadershipLost as group:
+        _log.error("lease.lost", extra={"error": str(group.exceptions[0])})
+        code = 1
+    return code
+
+
+def _spare_the_collector() -> None:
+    """Caches of 30,000 objects are garbage to nobody: looking through them took 40 % of a warm start."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+class Controller:
+    """One controller process; every pause and every deadline of ours is on `clock`."""
+
+    def __init__(self, config: ControllerConfig, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._config = config
+        self._clock = clock
+        self._stores = Stores()
+        self._queue = WorkQueue(clock, max_delay_s=_LONGEST_RETRY_S)
+        self._stop = asyncio.Event()
+        self._heartbeat = Heartbeat()
+        self._reflectors: list[Reflector] = []
+
+    async def run(self) -> None:
+        """Runs until SIGTERM or SIGINT, or until any part dies."""
+        self._heed_signals()
+        connection = await connect()
+        async with self._clients(connection) as (client, lease_client):
+            events = EventRecorder(client, EventSettings(instance=_identity()), self._clock)
+            self._reflectors = self._watch(client)
+            runner = await serve_health(
+                self._config.port, self._heartbeat.alive, self._unsynced, lambda: self._refresh(events)
+            )
+            try:
+                await self._run_parts(connection, client, lease_client, events)
+            finally:
+                await runner.cleanup()
+
+    @asynccontextmanager
+    async def _clients(self, connection: Connection) -> AsyncIterator[tuple[Client, Client]]:
+        """The Lease has a client of its own: renewals must not queue behind thousands of writes."""
+        async with (
+            Client(connection, ClientSettings(), self._clock) as client,
+            Client(connection, ClientSettings(timeout_s=5, retries=0), self._clock) as lease_client,
+        ):
+            yield client, lease_client
+
+    async def _run_parts(
+        self, connection: Connection, client: Client, lease_client: Client, events: EventRecorder
+    ) -> None:
+        lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        elector = Elector(
+            lease_client,
+            lease_settings(self._config.lease, os.environ.get("POD_NAMESPACE", "default")),
+            identity=_identity(),
+            on_lost=lambda why: None if lost.done() else lost.set_result(why),
+            clock=self._clock,
+        )
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._heartbeat.run(), name="heartbeat"),
+                group.create_task(events.run(), name="events"),
+                group.create_task(elector.run(), name="lease"),
+                group.create_task(_die_when(lost), name="lease-watch"),
+                group.create_task(self._kopf(connection), name="kopf"),
+                *(group.create_task(r.run(), name=f"watch-{r.resource.plural}") for r in self._reflectors),
+            ]
+            workers = group.create_task(self._lead(client, events, elector), name="workers")
+            await self._stop.wait()
+            _log.info("controller.stopping")
+            self._queue.close()
+            await _ended(workers)
+            await elector.release()
+            for task in tasks:
+                task.cancel()
+
+    def _watch(self, client: Client) -> list[Reflector]:
+        for store in self._stores.by_resource().values():
+            store.subscribe(self._changed)
+        return [
+            Reflector(
+                client,
+                resource,
+                store,
+                label_selector=None if resource == MODELDEPLOYMENTS else OURS,
+                clock=self._clock,
+            )
+            for resource, store in self._stores.by_resource().items()
+        ]
+
+    def _changed(self, change: Change) -> None:
+        if change.owner:
+            self._queue.add(change.owner)
+
+    async def _kopf(self, connection: Connection) -> None:
+        """Kopf watches the primary kind as one more trigger; its death is the process's death.
+
+        Signals are taken back from it, and it is cancelled last: at a signal it would wait 5 s for every task of this
+        process and then cancel them, workers in mid-write among them.
+        """
+        others = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
+            registry=build_registry(self._queue.add, lambda: connection_info(connection)),
+            settings=configure(kopf.OperatorSettings()),
+            identity=cast("Any", _identity()),  # else kopf looks up the user, who has no name in a container
+            standalone=True,
+            clusterwide=True,
+        )
+        self._heed_signals()
+        await kopf.run_tasks(tasks, ignored=others)
+        self._stop.set()
+
+    def _heed_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+
+    async def _lead(self, client: Client, events: EventRecorder, elector: Elector) -> None:
+        """Caches fill on a standby too; work starts with leadership."""
+        await asyncio.gather(*(reflector.synced.wait() for reflector in self._reflectors), elector.wait_until_leading())
+        LEADING.set(1)
+        _log.info("lease.acquired", extra={"model_deployments": len(self._stores.model_deployments)})
+        writes = OwnWrites(self._stores.by_resource(), self._clock)
+        reconciler = Reconciler(
+            self._stores,
+            Applier(client, self._stores, writes),
+            writes,
+            events,
+            self._queue,
+            self._config.resolved_defaults(),
+            self._clock.utc_now,
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._resync())
+                for _ in range(self._config.workers):
+                    group.create_task(reconciler.work())
+        except* QueueClosed:
+            pass
+
+    async def _resync(self) -> None:
+        """Looks at everything once a period, evenly spread: whatever trigger was lost costs at most that long."""
+        period_s = parse_duration(self._config.resync_period).total_seconds()
+        while True:
+            for key in list(self._stores.model_deployments.keys()):
+                self._queue.add_after(key, self._clock.between(0, period_s))
+            await self._clock.sleep(period_s)
+
+    def _unsynced(self) -> list[str]:
+        return [reflector.resource.plural for reflector in self._reflectors if not reflector.synced.is_set()]
+
+    def _refresh(self, events: EventRecorder) -> None:
+        QUEUE_DEPTH.set(self._queue.depth)
+        EVENTS_DROPPED.set(events.dropped)
+        for reflector in self._reflectors:
+            CACHE_AGE_SECONDS.labels(kind=reflector.resource.kind).set(reflector.age_s)
+            CACHE_RELISTS.labels(kind=reflector.resource.kind).set(reflector.relists)
+
+
+def lease_settings(settings: ElectionSettings, namespace: str) -> LeaseSettings:
+    """Returns the Lease as the elector wants it."""
+    return LeaseSettings(
+        namespace=namespace,
+        name=settings.name,
+        duration_s=parse_duration(settings.duration).total_seconds(),
+        renew_deadline_s=parse_duration(settings.renew_deadline).total_seconds(),
+        retry_period_s=parse_duration(settings.retry_period).total_seconds(),
+    )
+
+
+def _identity() -> str:
+    return f"{os.environ.get('POD_NAME', 'plimsoll')}_{uuid.uuid4().hex[:8]}"
+
+
+async def _die_when(lost: asyncio.Future[str]) -> None:
+    raise LeadershipLost(await lost)
+
+
+async def _ended(task: asyncio.Task[None], patience_s: float = 10.0) -> None:
+    """Waits for work in flight; what does not end in time is cut, and resumed by whoever leads next."""
+    await asyncio.wait([task], timeout=patience_s)
+    task.cancel()

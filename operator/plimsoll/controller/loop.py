@@ -1,0 +1,167 @@
+"""One turn for one ModelDeployment: observe, plan, apply. Nothing is decided here."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from plimsoll.controller.apply import Applier, NamespaceTerminating
+from plimsoll.controller.observe import Stores, observe
+from plimsoll.core.actions import Announcement
+from plimsoll.core.plan import plan, plan_refusal
+from plimsoll.core.snapshot import Defaults
+from plimsoll.core.world import Failure, FailureKind, Observed
+from plimsoll.errors import Invalid, NotYet, PlimsollError
+from plimsoll.kube.errors import ApiError, Conflict, NotFound
+from plimsoll.kube.events import EventRecorder, Regarding
+from plimsoll.kube.resources import MODELDEPLOYMENTS, Key
+from plimsoll.kube.workqueue import WorkQueue
+from plimsoll.kube.writes import OwnWrites
+from plimsoll.monitoring.metrics import RECONCILE_SECONDS, RECONCILES
+
+_log = logging.getLogger(__name__)
+
+_CATCH_UP_S = 0.05
+"""A cache that is behind our own writes has them within a watch event: milliseconds."""
+
+
+class Reconciler:
+    """Turns keys into actions.
+
+    Args:
+        stores: Caches to observe.
+        applier: Performs actions.
+        writes: Tells whether the caches have seen our own writes.
+        events: Where announcements go.
+        queue: Where a key is put to be looked at again.
+        defaults: The chart's defaults.
+        utc_now: Wall time; only compared with times that Kubernetes wrote.
+    """
+
+    def __init__(
+        self,
+        stores: Stores,
+        applier: Applier,
+        writes: OwnWrites,
+        events: EventRecorder,
+        queue: WorkQueue,
+        defaults: Defaults,
+        utc_now: Callable[[], datetime],
+    ) -> None:
+        self._stores = stores
+        self._applier = applier
+        self._writes = writes
+        self._events = events
+        self._queue = queue
+        self._defaults = defaults
+        self._utc_now = utc_now
+        self._failures: dict[Key, Failure] = {}
+
+    async def work(self) -> None:
+        """Takes keys from the queue until it closes."""
+        while True:
+            key = await self._queue.get()
+            try:
+                with RECONCILE_SECONDS.time():
+                    outcome = await self._turn(key)
+                RECONCILES.labels(outcome=outcome).inc()
+            finally:
+                self._queue.done(key)
+
+    async def _turn(self, key: Key) -> str:
+        """Runs one turn; whatever happens, the key comes back when it must."""
+        try:
+            return await self._reconcile(key)
+        except (NamespaceTerminating, NotFound):
+            self._forget(key)
+            return "gone"
+        except Conflict:
+            self._queue.add_rate_limited(key)
+            return "conflict"
+        except ApiError as error:
+            delay_s = self._retry_after(key, error)
+            _log.warning(
+                "reconcile.unanswered", extra={"key": key, "error": str(error), "retry_in_s": round(delay_s, 1)}
+            )
+            return "outage"
+        except Exception:  # noqa: BLE001 - a reconcile loop outlives its bugs
+            # One object must never stop the others: a bug is counted, told, and tried again with growing pauses.
+            delay_s = self._queue.add_rate_limited(key)
+            _log.exception("reconcile.failed", extra={"key": key, "retry_in_s": round(delay_s, 1)})
+            return "bug"
+
+    def _retry_after(self, key: Key, error: ApiError) -> float:
+        """Queues the key for when the server wants to be asked again, which it says when it is overloaded."""
+        if error.retry_after is None:
+            return self._queue.add_rate_limited(key)
+        self._queue.add_after(key, error.retry_after)
+        return error.retry_after
+
+    async def _reconcile(self, key: Key) -> str:
+        if self._writes.behind(key):
+            self._queue.add_after(key, _CATCH_UP_S)
+            return "behind"
+        try:
+            observed = observe(self._stores, key, self._defaults, self._failures.get(key))
+        except ValidationError as error:
+            _log.error("object.unreadable", extra={"key": key, "error": _first_line(error)})
+            return "unreadable"
+        if observed is None:
+            self._forget(key)
+            return "gone"
+        return await self._carry_out(key, observed)
+
+    async def _carry_out(self, key: Key, observed: Observed) -> str:
+        now = self._utc_now()
+        decided = plan(observed, now)
+        try:
+            count = await self._applier.apply(observed, decided.actions)
+        except PlimsollError as error:
+            await self._say_why(key, observed, error)
+            return "refused"
+        self._announce(observed, decided.announcements)
+        self._queue.forget(key)
+        if self._failures.pop(key, None):
+            self._queue.add(key)
+        elif decided.requeue_at:
+            self._queue.add_after(key, (decided.requeue_at - now).total_seconds())
+        return "changed" if count else "unchanged"
+
+    async def _say_why(self, key: Key, observed: Observed, error: PlimsollError) -> None:
+        """Writes the reason into status; the actions are tried again with growing pauses."""
+        self._queue.add_rate_limited(key)
+        failure = _failure_of(error)
+        self._failures[key] = failure
+        decided = plan_refusal(dataclasses.replace(observed, failure=failure), self._utc_now())
+        await self._applier.apply(observed, decided.actions)
+        self._announce(observed, decided.announcements)
+
+    def _announce(self, observed: Observed, announcements: tuple[Announcement, ...]) -> None:
+        metadata = observed.object.metadata
+        regarding = Regarding(MODELDEPLOYMENTS, (metadata.namespace, metadata.name), metadata.uid)
+        for told in announcements:
+            self._events.record(regarding, told.severity.value, told.reason, told.message)
+
+    def _forget(self, key: Key) -> None:
+        self._queue.forget(key)
+        self._writes.forget(key)
+        self._failures.pop(key, None)
+
+
+def _failure_of(error: PlimsollError) -> Failure:
+    match error:
+        case Invalid():
+            kind = FailureKind.INVALID
+        case NotYet():
+            kind = FailureKind.NOT_YET
+        case _:
+            kind = FailureKind.OUTAGE
+    return Failure(kind, error.reason, error.message)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
