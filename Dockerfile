@@ -1,0 +1,65 @@
+# Two images: `operator` (controller and fetch) and `triton-cpu` (Triton on machines without a GPU or NVIDIA's registry).
+# A production build pins the base: --build-arg BASE=python:3.11-slim-bookworm@sha256:...
+# Builds with Docker (BuildKit) and with buildah; `python -m plimsoll_dev.images build` chooses and passes the arguments.
+ARG BASE=python:3.11-slim-bookworm
+
+# ---- what both build stages share -----------------------------------------------------------------------------------
+FROM ${BASE} AS tools
+# Of the machine that builds. As arguments of build stages they reach no image.
+ARG PIP_INDEX_URL
+ARG PIP_CERT
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+RUN python3 -m venv tools
+
+# ---- operator -------------------------------------------------------------------------------------------------------
+# Apart from the source, which changes far more often.
+FROM tools AS operator-packages
+ARG PIP_INDEX_URL
+ARG PIP_CERT
+COPY requirements.lock ./
+RUN --mount=type=secret,id=ca-bundle,target=/run/ca-bundle.pem --mount=type=cache,target=/root/.cache/pip \
+    python3 -m venv --without-pip /opt/plimsoll \
+    && tools/bin/pip --python /opt/plimsoll/bin/python install --no-deps --require-hashes --only-binary :all: -r requirements.lock
+
+FROM operator-packages AS operator-build
+COPY operator/plimsoll /opt/plimsoll/lib/python3.11/site-packages/plimsoll
+# The root file system is read-only in a pod: bytecode that is not here is compiled again at every start.
+RUN /opt/plimsoll/bin/python -m compileall -q /opt/plimsoll/lib/python3.11/site-packages/plimsoll \
+    && printf '#!/opt/plimsoll/bin/python\nfrom plimsoll.__main__ import main\n\nraise SystemExit(main())\n' > /opt/plimsoll/bin/plimsoll \
+    && chmod 755 /opt/plimsoll/bin/plimsoll
+
+FROM ${BASE} AS operator
+ARG VERSION=unknown
+LABEL org.opencontainers.image.title="plimsoll operator" \
+      org.opencontainers.image.description="Controller and model fetcher of the Plimsoll operator" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+ENV PATH=/opt/plimsoll/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+COPY --from=operator-build /opt/plimsoll /opt/plimsoll
+USER 10001:10001
+ENTRYPOINT ["plimsoll"]
+
+# ---- triton-cpu -----------------------------------------------------------------------------------------------------
+FROM tools AS triton-server
+ARG PIP_INDEX_URL
+ARG PIP_CERT
+COPY requirements-triton.lock operator/plimsoll_dev/images/triton_cpu.py ./
+RUN --mount=type=secret,id=ca-bundle,target=/run/ca-bundle.pem --mount=type=cache,target=/root/.cache/pip \
+    tools/bin/pip install --no-deps --require-hashes --only-binary :all: -r requirements-triton.lock --target site \
+    && python3 triton_cpu.py site /opt/tritonserver \
+    && rm -r site
+
+FROM ${BASE} AS triton-cpu
+ARG VERSION=unknown
+LABEL org.opencontainers.image.title="plimsoll triton-cpu" \
+      org.opencontainers.image.description="Triton Inference Server on the CPU, laid out like the official image" \
+      org.opencontainers.image.licenses="Apache-2.0 AND BSD-3-Clause AND MIT" \
+      org.opencontainers.image.version="${VERSION}"
+# The order of the official image: `tritonserver` is found, and no entry point stands before the pod's arguments.
+ENV PATH=/opt/tritonserver/bin:$PATH
+COPY --from=triton-server /opt/tritonserver /opt/tritonserver
+USER 10001:10001
+CMD ["tritonserver", "--help"]
+# Last, so that editing a backend rebuilds nothing else.
+COPY operator/triton-cpu/onnxruntime /opt/tritonserver/backends/onnxruntime

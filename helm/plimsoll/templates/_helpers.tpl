@@ -1,0 +1,90 @@
+{{- /* Names, labels and image references; the checks that a JSON schema cannot express with a helpful message. */ -}}
+
+{{- define "plimsoll.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "plimsoll.selectorLabels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: controller
+{{- end -}}
+
+{{- define "plimsoll.labels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: plimsoll
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "plimsoll.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "plimsoll.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- required "serviceAccount.name is empty and serviceAccount.create is false. Name an existing ServiceAccount in serviceAccount.name, or let the chart create one." .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The digest wins: a tag beside it is documentation and can have been moved since. */ -}}
+{{- define "plimsoll.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "plimsoll.tritonImageHelp" -}}
+Print a digest with
+  crane digest nvcr.io/nvidia/tritonserver:25.03-py3
+or
+  docker buildx imagetools inspect nvcr.io/nvidia/tritonserver:25.03-py3 --format '{{ "{{" }}.Manifest.Digest}}'
+and install with
+  --set triton.image=nvcr.io/nvidia/tritonserver@sha256:...
+{{- end -}}
+
+{{- define "plimsoll.tritonImage" -}}
+{{- $image := .Values.triton.image -}}
+{{- if not $image -}}
+{{- fail (printf "\n\ntriton.image is empty, and it has no default: the chart does not vouch for a digest that nobody verified. %s\n" (include "plimsoll.tritonImageHelp" .)) -}}
+{{- end -}}
+{{- if not (or .Values.triton.allowTag (regexMatch "@sha256:[0-9a-f]{64}$" $image)) -}}
+{{- fail (printf "\n\ntriton.image is %q, which does not end in a digest (@sha256: and 64 hexadecimal digits): a tag can be moved to other content. %s\nFor a local trial, --set triton.allowTag=true accepts a tag.\n" $image (include "plimsoll.tritonImageHelp" .)) -}}
+{{- end -}}
+{{- $image -}}
+{{- end -}}
+
+{{- define "plimsoll.config" -}}
+defaults:
+  accelerator: {{ .Values.defaults.accelerator }}
+  tritonImage: {{ include "plimsoll.tritonImage" . | quote }}
+  progressDeadline: {{ .Values.defaults.progressDeadline }}
+  {{- with .Values.defaults.resources }}
+  resources:
+    {{- range $kind, $amounts := . }}
+    {{ $kind }}:
+      {{- range $resource, $amount := $amounts }}
+      {{ $resource }}: {{ $amount | toString | quote }}
+      {{- end }}
+    {{- end }}
+  {{- end }}
+fetchImage: {{ include "plimsoll.image" . | quote }}
+revisionHistoryLimit: {{ .Values.revisionHistoryLimit | int }}
+workers: {{ .Values.workers | int }}
+resyncPeriod: {{ .Values.resyncPeriod }}
+lease:
+  {{- toYaml .Values.lease | nindent 2 }}
+logLevel: {{ .Values.logLevel }}
+{{- end -}}
