@@ -1,0 +1,1 @@
+"""The workshop: cluster, images, models, test bed, demonstration, generators. Never shipped."""

@@ -1,0 +1,3 @@
+module plimsoll.dev/cluster/pause
+
+go 1.24

@@ -1,0 +1,1 @@
+"""Builds the container images, and a CPU Triton that runs without any container."""
