@@ -1,0 +1,67 @@
+"""Ring 4: a real API server, kubelet, registry and Triton. Everything is made here and nothing is mocked."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from tests.support.team import Team
+
+from plimsoll_dev.cluster.progress import Progress
+from plimsoll_dev.models.catalogue import CLASSIFIERS
+from plimsoll_dev.testbed.harness import Harness
+from plimsoll_dev.testbed.registry import InClusterRegistry
+
+HERE = Path(__file__).parent
+REGISTRY_NAMESPACE = "plimsoll-test-registry"
+PROGRESS_DEADLINE = "40s"
+_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def testbed() -> Harness:
+    bed = Harness.prepare(Progress())
+    bed.installation.install({"defaults.progressDeadline": PROGRESS_DEADLINE})
+    return bed
+
+
+@pytest.fixture(scope="session")
+def registry(testbed: Harness) -> InClusterRegistry:
+    testbed.create_namespace(REGISTRY_NAMESPACE)
+    registry = testbed.registry(REGISTRY_NAMESPACE)
+    registry.install()
+    return registry
+
+
+@pytest.fixture(scope="session")
+def uris(registry: InClusterRegistry) -> Mapping[str, str]:
+    """URIs of the models, by folder."""
+    return registry.push(CLASSIFIERS)
+
+
+@pytest.fixture(scope="session")
+def new_team(testbed: Harness, registry: InClusterRegistry) -> Callable[[str], Team]:
+    def make(name: str) -> Team:
+        namespace = f"plimsoll-test-{name}-{next(_numbers)}"
+        testbed.kubectl.run("delete", "namespace", namespace, "--ignore-not-found", "--wait", timeout_s=180)
+        testbed.create_namespace(namespace)
+        registry.publish_authority(namespace)
+        return Team(testbed, namespace)
+
+    return make
+
+
+@pytest.fixture
+def team(new_team: Callable[[str], Team]) -> Iterator[Team]:
+    """A namespace of one test's own."""
+    team = new_team("team")
+    yield team
+    team.testbed.kubectl.run("delete", "namespace", team.namespace, "--wait=false", "--ignore-not-found")

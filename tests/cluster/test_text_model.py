@@ -1,0 +1,35 @@
+"""A model of 90 MB that takes token ids: fetched, warmed with its golden inputs, and right."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+from tests.support.team import Team
+
+from plimsoll_dev.models.artefact import package_model
+from plimsoll_dev.models.catalogue import GOLDEN_FILE, MINILM
+from plimsoll_dev.models.minilm import built_folder
+from plimsoll_dev.testbed.forward import forwarded
+from plimsoll_dev.testbed.registry import InClusterRegistry
+
+
+def test_it_embeds_as_its_golden_file_says(team: Team, registry: InClusterRegistry) -> None:
+    artefact = package_model(MINILM, built_folder())
+    uri = registry.push_files(MINILM.repository, {layer.title: layer.file for layer in artefact.layers})
+    limits = {"memory": "1Gi", "ephemeral-storage": "300Mi"}
+    served = team.deploy("minilm", uri, runtime={"resources": {"limits": limits, "requests": {"cpu": "20m"}}})
+    team.until_ready(served, 240)
+    case = json.loads((MINILM.path / GOLDEN_FILE).read_text(encoding="utf-8"))["cases"][0]
+    with forwarded(team.testbed.kubectl, team.namespace, "service/minilm", 8000) as port:
+        url = f"http://127.0.0.1:{port}/v2/models/minilm/infer"
+        answer = httpx.post(url, json={"inputs": case["inputs"]}, timeout=30, trust_env=False).json()
+    (wanted,) = case["outputs"]
+    (given,) = answer["outputs"]
+    assert given["shape"] == wanted["shape"]
+    assert flat(given["data"]) == pytest.approx(flat(wanted["data"]), abs=1e-4)
+
+
+def flat(data: list[object]) -> list[float]:
+    return [x for item in data for x in (flat(item) if isinstance(item, list) else [item])]  # type: ignore[list-item]

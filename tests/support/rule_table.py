@@ -1,0 +1,446 @@
+"""What is admitted and what is refused: one table for the offline check and for real API servers.
+
+Each row is a complete manifest. `refusal` is part of what both say when they refuse it (None: admitted); `rule` names
+the CEL rule that the row is about, by the start of its message, so that a test can tell that every rule has rows of
+both outcomes.
+"""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+DIGEST = "sha256:" + "a1" * 32
+OTHER_DIGEST = "sha256:" + "b2" * 32
+URI = f"oci://registry.example.com/models/digits@{DIGEST}"
+NO_DIGEST = "oci://registry.example.com/models/digits"
+TENSOR = {"name": "x", "dataType": "FP32", "dims": [64]}
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    manifest: Manifest
+    refusal: str | None
+    rule: str = ""
+
+
+def manifest(spec: dict[str, Any] | None = None, name: str = "digits", **top: Any) -> Manifest:
+    """A ModelDeployment with the smallest valid spec, or with this one."""
+    return {
+        "apiVersion": "plimsoll.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": name},
+        "spec": {"model": {"uri": URI}} if spec is None else spec,
+        **top,
+    }
+
+
+def model(**fields: Any) -> Manifest:
+    """One with these fields of spec.model over the smallest valid ones."""
+    return manifest({"model": {"uri": URI, **fields}})
+
+
+def runtime(**fields: Any) -> Manifest:
+    """One with this spec.runtime."""
+    return manifest({"model": {"uri": URI}, "runtime": fields})
+
+
+def pod(**fields: Any) -> Manifest:
+    """One with this spec.runtime.pod."""
+    return runtime(pod=fields)
+
+
+def spec(**fields: Any) -> Manifest:
+    """One with these further fields of spec."""
+    return manifest({"model": {"uri": URI}, **fields})
+
+
+def by_rule(rule: str, rows: dict[str, tuple[Manifest, bool]]) -> Iterator[Row]:
+    """Rows about one CEL rule, whose message begins with `rule`: name -> (manifest, admitted)."""
+    for name, (body, admitted) in rows.items():
+        yield Row(f"{rule}: {name}", body, None if admitted else rule, rule)
+
+
+def cel_rows() -> Iterator[Row]:
+    yield from by_rule(
+        "metadata.name: at most 40",
+        {
+            "40 characters": (manifest(name="a" * 40), True),
+            "41 characters": (manifest(name="a" * 41), False),
+        },
+    )
+    yield from by_rule(
+        "metadata.name: must start with a letter",
+        {
+            "letters, digits and dashes": (manifest(name="r2-d2"), True),
+            "one letter": (manifest(name="x"), True),
+            "a digit first": (manifest(name="2fast"), False),
+            "a dot, which other kinds may have": (manifest(name="digits.v1"), False),
+        },
+    )
+    yield from by_rule(
+        "model.uri: must start with",
+        {
+            "oci": (model(), True),
+            "https": (model(uri="https://example.com/digits.onnx", digest=DIGEST), True),
+            "pvc": (model(uri="pvc://claim/digits", digest=DIGEST), True),
+            "a registry with a port": (model(uri=f"oci://registry:5000/digits@{DIGEST}"), True),
+            "s3": (model(uri="s3://bucket/digits", digest=DIGEST), False),
+            "unprotected http": (model(uri="http://example.com/digits", digest=DIGEST), False),
+            "upper case": (model(uri="OCI://registry/digits", digest=DIGEST), False),
+            "no scheme": (model(uri="registry/digits", digest=DIGEST), False),
+            "no host": (model(uri="https:///digits", digest=DIGEST), False),
+            "no path": (model(uri="https://example.com", digest=DIGEST), False),
+            "an empty path": (model(uri="pvc://claim/", digest=DIGEST), False),
+        },
+    )
+    yield from by_rule(
+        "model.uri: must not hold a user name",
+        {
+            "an @ in the path": (model(uri="https://example.com/a@b", digest=DIGEST), True),
+            "user and password": (model(uri="https://me:secret@example.com/a", digest=DIGEST), False),
+            "user alone": (model(uri=f"oci://me@registry/digits@{DIGEST}"), False),
+        },
+    )
+    yield from by_rule(
+        "model.digest: a digest is required",
+        {
+            "in uri": (model(), True),
+            "beside uri": (model(uri=NO_DIGEST, digest=DIGEST), True),
+            "nowhere": (model(uri=NO_DIGEST), False),
+            "a tag instead": (model(uri=f"{NO_DIGEST}:latest"), False),
+            "a short one in uri": (model(uri=f"{NO_DIGEST}@sha256:abc"), False),
+            "upper case in uri": (model(uri=f"{NO_DIGEST}@sha256:{'A1' * 32}"), False),
+            "followed by something": (model(uri=f"{URI}/more"), False),
+        },
+    )
+    yield from by_rule(
+        "model.digest: differs",
+        {
+            "the same twice": (model(digest=DIGEST), True),
+            "another one": (model(digest=OTHER_DIGEST), False),
+            "a short one in uri": (model(uri=f"{NO_DIGEST}@sha256:abc", digest=DIGEST), False),
+        },
+    )
+    yield from by_rule(
+        "model.inputs: state inputs and outputs together",
+        {
+            "both": (model(inputs=[TENSOR], outputs=[TENSOR]), True),
+            "neither": (model(), True),
+            "inputs alone": (model(inputs=[TENSOR]), False),
+            "outputs alone": (model(outputs=[TENSOR]), False),
+        },
+    )
+    yield from by_rule(
+        "model.entry: names the public model",
+        {
+            "of a Triton repository": (model(entry="ensemble", format="TritonRepository"), True),
+            "of another format": (model(entry="ensemble", format="Onnx"), False),
+            "without a format": (model(entry="ensemble"), False),
+        },
+    )
+    gpu = {"nvidia.com/gpu": 1}
+    yield from by_rule(
+        "runtime.resources: nvidia.com/gpu contradicts",
+        {
+            "a GPU for Nvidia": (runtime(accelerator="Nvidia", resources={"limits": gpu}), True),
+            "a GPU for the chart's default": (runtime(resources={"limits": gpu}), True),
+            "None with other resources": (runtime(accelerator="None", resources={"limits": {"memory": "1Gi"}}), True),
+            "None with a GPU limit": (runtime(accelerator="None", resources={"limits": gpu}), False),
+            "None with a GPU request": (runtime(accelerator="None", resources={"requests": gpu}), False),
+        },
+    )
+    yield from by_rule(
+        "runtime.drain: at most 1h",
+        {
+            "nothing": (runtime(drain="0s"), True),
+            "compound": (runtime(drain="1m30s"), True),
+            "exactly an hour, in other words": (runtime(drain="59m60s"), True),
+            "61 minutes": (runtime(drain="61m"), False),
+            "an hour and a millisecond": (runtime(drain="1h1ms"), False),
+        },
+    )
+    for field in ("labels", "annotations"):
+        yield from by_rule(
+            f"runtime.pod.{field}: keys under plimsoll.dev/",
+            {
+                "others": (pod(**{field: {"example.com/team": "vision"}}), True),
+                "ours": (pod(**{field: {"plimsoll.dev/model": "other"}}), False),
+                "a subdomain of ours": (pod(**{field: {"x.plimsoll.dev/y": "z"}}), False),
+            },
+        )
+    yield from by_rule(
+        "env: POD_UID and names that start with PLIMSOLL_",
+        {
+            "another name": (pod(env=[{"name": "OMP_NUM_THREADS", "value": "2"}]), True),
+            "ours": (pod(env=[{"name": "PLIMSOLL_FETCH_REQUEST", "value": "{}"}]), False),
+            "the word that locks administration": (pod(env=[{"name": "POD_UID", "value": "x"}]), False),
+        },
+    )
+    claim, template = {"resourceClaimName": "gpus"}, {"resourceClaimTemplateName": "gpu"}
+    yield from by_rule(
+        "resourceClaims: give exactly one",
+        {
+            "a claim": (pod(resourceClaims=[{"name": "gpu", **claim}]), True),
+            "a template": (pod(resourceClaims=[{"name": "gpu", **template}]), True),
+            "neither": (pod(resourceClaims=[{"name": "gpu"}]), False),
+            "both": (pod(resourceClaims=[{"name": "gpu", **claim, **template}]), False),
+        },
+    )
+
+
+def structural_rows() -> Iterator[Row]:
+    """Refusals by type, bound, enum, pattern and unknown field: both sides name the field."""
+    refused = {
+        "no spec": ({**manifest(), "spec": None}, "spec"),
+        "no model": (manifest({}), "spec.model"),
+        "no uri": (manifest({"model": {"digest": DIGEST}}), "spec.model.uri"),
+        "an empty uri": (model(uri=""), "spec.model.uri"),
+        "too long a uri": (model(uri=f"oci://registry/{'a' * 1024}@{DIGEST}"), "spec.model.uri"),
+        "a number as uri": (model(uri=5), "spec.model.uri"),
+        "a short digest": (model(uri=NO_DIGEST, digest="sha256:abc"), "spec.model.digest"),
+        "another digest algorithm": (model(uri=NO_DIGEST, digest="md5:" + "a" * 32), "spec.model.digest"),
+        "a format in the wrong case": (model(format="onnx"), "spec.model.format"),
+        "a format that runs code when loaded": (model(format="Pickle"), "spec.model.format"),
+        "an unknown field": (model(url=URI), 'unknown field "spec.model.url"'),
+        "an unknown field of spec": (spec(replica=2), 'unknown field "spec.replica"'),
+        "an unknown field in a list": (
+            model(inputs=[{**TENSOR, "type": "FP32"}], outputs=[TENSOR]),
+            'unknown field "spec.model.inputs[0].type"',
+        ),
+        "a host path": (pod(volumes=[{"hostPath": {"path": "/"}}]), 'unknown field "spec.runtime.pod.volumes"'),
+        "another account": (pod(serviceAccountName="admin"), 'unknown field "spec.runtime.pod.serviceAccountName"'),
+        "no inputs in the list": (model(inputs=[], outputs=[]), "spec.model.inputs"),
+        "65 inputs": (
+            model(inputs=[{**TENSOR, "name": f"x{n}"} for n in range(65)], outputs=[TENSOR]),
+            "spec.model.inputs",
+        ),
+        "two inputs of one name": (model(inputs=[TENSOR, TENSOR], outputs=[TENSOR]), "spec.model.inputs[1]"),
+        "a data type that Triton does not know": (
+            model(inputs=[{**TENSOR, "dataType": "float32"}], outputs=[TENSOR]),
+            "spec.model.inputs[0].dataType",
+        ),
+        "a tensor without dims": (
+            model(inputs=[{"name": "x", "dataType": "FP32"}], outputs=[TENSOR]),
+            "spec.model.inputs[0].dims",
+        ),
+        "a dimension below -1": (
+            model(inputs=[{**TENSOR, "dims": [-2]}], outputs=[TENSOR]),
+            "spec.model.inputs[0].dims[0]",
+        ),
+        "an entry that leaves its folder": (
+            model(entry="../etc", format="TritonRepository"),
+            "spec.model.entry",
+        ),
+        "config that is no object": (model(config="max_batch_size: 8"), "spec.model.config"),
+        "a Secret reference without a name": (
+            model(credentials={"secretRef": {}}),
+            "spec.model.credentials.secretRef.name",
+        ),
+        "a Secret of another namespace": (
+            model(credentials={"secretRef": {"name": "pull", "namespace": "other"}}),
+            'unknown field "spec.model.credentials.secretRef.namespace"',
+        ),
+        "replicas as text": (spec(replicas="2"), "spec.replicas"),
+        "replicas with a fraction": (spec(replicas=1.5), "spec.replicas"),
+        "negative replicas": (spec(replicas=-1), "spec.replicas"),
+        "1001 replicas": (spec(replicas=1001), "spec.replicas"),
+        "an image by tag": (runtime(image="nvcr.example/tritonserver:25.01"), "spec.runtime.image"),
+        "an unknown accelerator": (runtime(accelerator="Amd"), "spec.runtime.accelerator"),
+        "what YAML 1.1 makes of no": (runtime(accelerator=False), "spec.runtime.accelerator"),
+        "a drain without a unit": (runtime(drain="30"), "spec.runtime.drain"),
+        "a drain as a number": (runtime(drain=30), "spec.runtime.drain"),
+        "a drain with a fraction": (runtime(drain="1.5h"), "spec.runtime.drain"),
+        "a negative drain": (runtime(drain="-30s"), "spec.runtime.drain"),
+        "a quantity with a fraction as a number": (
+            runtime(resources={"limits": {"cpu": 0.5}}),
+            "spec.runtime.resources.limits.cpu",
+        ),
+        "a quantity with a wrong unit": (
+            runtime(resources={"limits": {"memory": "2GB"}}),
+            "spec.runtime.resources.limits.memory",
+        ),
+        "a negative quantity": (runtime(resources={"limits": {"cpu": -1}}), "spec.runtime.resources.limits.cpu"),
+        "17 resources": (
+            runtime(resources={"limits": {f"example.com/r{n}": 1 for n in range(17)}}),
+            "spec.runtime.resources.limits",
+        ),
+        "a label value with a space": (pod(labels={"team": "two words"}), "spec.runtime.pod.labels.team"),
+        "a label value that is no text": (pod(nodeSelector={"gpu": True}), "spec.runtime.pod.nodeSelector.gpu"),
+        "a toleration of an unknown effect": (
+            pod(tolerations=[{"key": "gpu", "effect": "Never"}]),
+            "spec.runtime.pod.tolerations[0].effect",
+        ),
+        "two variables of one name": (
+            pod(env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]),
+            "spec.runtime.pod.env[1]",
+        ),
+        "a variable from a Secret": (
+            pod(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]),
+            'unknown field "spec.runtime.pod.env[0].valueFrom"',
+        ),
+        "a weight above 100": (
+            pod(
+                affinity={
+                    "nodeAffinity": {
+                        "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 101, "preference": {}}]
+                    }
+                }
+            ),
+            "weight",
+        ),
+        "two spreads over one topology": (
+            pod(topologySpreadConstraints=[{"topologyKey": "zone"}, {"topologyKey": "zone"}]),
+            "spec.runtime.pod.topologySpreadConstraints[1]",
+        ),
+        "one namespace twice": (
+            pod(
+                affinity={
+                    "podAffinity": {
+                        "requiredDuringSchedulingIgnoredDuringExecution": [
+                            {"topologyKey": "zone", "namespaces": ["a", "a"]}
+                        ]
+                    }
+                }
+            ),
+            "namespaces[1]",
+        ),
+    }
+    for name, (body, refusal) in refused.items():
+        yield Row(name, body, refusal)
+    yield from (Row(name, body, None) for name, body in admitted().items())
+
+
+def admitted() -> dict[str, Manifest]:
+    """Valid manifests that together use every field."""
+    return {
+        "the smallest one": manifest(),
+        "no replicas": spec(replicas=0),
+        "quantities as numbers": runtime(resources={"limits": {"cpu": 2, "memory": 1073741824}}),
+        "quantities as text": runtime(resources={"requests": {"cpu": "500m"}, "limits": {"memory": "2.5Gi"}}),
+        "an empty runtime": runtime(),
+        "status, which apply ignores": manifest(status={"phase": "Stable"}),
+        "everything": everything(),
+    }
+
+
+def everything() -> Manifest:
+    """Every field of spec, once."""
+    selector = {
+        "matchLabels": {"app": "x"},
+        "matchExpressions": [{"key": "team", "operator": "In", "values": ["vision"]}],
+    }
+    term = {
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": selector,
+        "namespaces": ["a", "b"],
+        "namespaceSelector": selector,
+    }
+    pods = {
+        "requiredDuringSchedulingIgnoredDuringExecution": [term],
+        "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": term}],
+    }
+    node = {
+        "matchExpressions": [{"key": "gpu", "operator": "In", "values": ["a100", "h100"]}],
+        "matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["bad"]}],
+    }
+    return manifest(
+        {
+            "model": {
+                "uri": URI,
+                "digest": DIGEST,
+                "format": "TritonRepository",
+                "entry": "ensemble",
+                "inputs": [TENSOR],
+                "outputs": [{"name": "y", "dataType": "INT64", "dims": [-1]}],
+                "config": {"maxBatchSize": 8, "dynamicBatching": {"preferredBatchSize": [4, 8]}},
+                "credentials": {"secretRef": {"name": "pull"}, "caConfigMapRef": {"name": "ca"}},
+            },
+            "replicas": 3,
+            "runtime": {
+                "image": f"nvcr.example:5000/nvidia/tritonserver@{DIGEST}",
+                "accelerator": "Nvidia",
+                "resources": {"requests": {"cpu": "1"}, "limits": {"nvidia.com/gpu": "2"}},
+                "drain": "2m",
+                "pod": {
+                    "labels": {"team": "vision"},
+                    "annotations": {"sidecar.example.com/inject": "false"},
+                    "nodeSelector": {"pool": "gpu"},
+                    "tolerations": [
+                        {
+                            "key": "gpu",
+                            "operator": "Equal",
+                            "value": "yes",
+                            "effect": "NoExecute",
+                            "tolerationSeconds": 60,
+                        }
+                    ],
+                    "affinity": {
+                        "nodeAffinity": {
+                            "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [node]},
+                            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": node}],
+                        },
+                        "podAffinity": deepcopy(pods),
+                        "podAntiAffinity": deepcopy(pods),
+                    },
+                    "topologySpreadConstraints": [
+                        {
+                            "topologyKey": "topology.kubernetes.io/zone",
+                            "maxSkew": 2,
+                            "whenUnsatisfiable": "DoNotSchedule",
+                        }
+                    ],
+                    "priorityClassName": "high",
+                    "imagePullSecrets": [{"name": "pull"}],
+                    "runtimeClassName": "nvidia",
+                    "env": [{"name": "OMP_NUM_THREADS", "value": "2"}],
+                    "resourceClaims": [{"name": "gpu", "resourceClaimName": "gpus"}],
+                },
+            },
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Defaulting:
+    name: str
+    manifest: Manifest
+    defaulted: Manifest
+    """The spec as it is stored."""
+
+
+DEFAULTING = (
+    Defaulting("replicas", manifest(), {"model": {"uri": URI}, "replicas": 1}),
+    Defaulting(
+        "drain, where there is a runtime",
+        runtime(accelerator="None"),
+        {"model": {"uri": URI}, "replicas": 1, "runtime": {"accelerator": "None", "drain": "30s"}},
+    ),
+    Defaulting(
+        "a spread and a variable",
+        pod(topologySpreadConstraints=[{"topologyKey": "zone"}], env=[{"name": "A"}]),
+        {
+            "model": {"uri": URI},
+            "replicas": 1,
+            "runtime": {
+                "drain": "30s",
+                "pod": {
+                    "topologySpreadConstraints": [
+                        {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway"}
+                    ],
+                    "env": [{"name": "A", "value": ""}],
+                },
+            },
+        },
+    ),
+    Defaulting(
+        "an empty field is as an absent one",
+        spec(replicas=None),
+        {"model": {"uri": URI}, "replicas": 1},
+    ),
+)
+
+ROWS: tuple[Row, ...] = (*cel_rows(), *structural_rows())

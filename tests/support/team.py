@@ -1,0 +1,174 @@
+"""A namespace of a real cluster as a team uses it: apply, wait, ask, look. For ring 4."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plimsoll_dev.testbed.harness import Harness
+from plimsoll_dev.testbed.model import Served, manifest
+
+LOAD_SCRIPT = Path(__file__).with_name("load_script.py")
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What the clients inside the cluster saw.
+
+    Attributes:
+        sent: Requests, each on a connection of its own.
+        failures: What went wrong, with the second it happened.
+        versions: Answers by Triton model version.
+    """
+
+    sent: int
+    failures: list[str]
+    versions: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Team:
+    """One namespace."""
+
+    testbed: Harness
+    namespace: str
+
+    # ---- writing ----
+    def kubectl(self, *arguments: str, stdin: str = "", timeout_s: float = 60) -> str:
+        """Runs kubectl in the namespace and returns what it printed."""
+        return self.testbed.kubectl.run("-n", self.namespace, *arguments, stdin=stdin, timeout_s=timeout_s)
+
+    def refused(self, *arguments: str, stdin: str = "") -> str:
+        """Runs kubectl, which must fail, and returns what it said."""
+        try:
+            said = self.kubectl(*arguments, stdin=stdin)
+        except subprocess.CalledProcessError as error:
+            return str(error.stderr)
+        raise AssertionError(f"kubectl {' '.join(arguments)} was not refused: {said}")
+
+    def apply(self, obj: Object) -> None:
+        """`kubectl apply`, as a person does."""
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(obj))
+
+    def deploy(self, name: str, uri: str, **spec: Any) -> Served:
+        """Applies a ModelDeployment."""
+        self.apply(manifest(name, self.namespace, uri, **spec))
+        return Served(self.testbed.kubectl, self.namespace, name)
+
+    def patch(self, kind: str, name: str, patch: Object) -> None:
+        """`kubectl patch --type=merge`."""
+        self.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(patch))
+
+    # ---- reading ----
+    def get(self, kind: str, name: str) -> Object:
+        """One object."""
+        found: Object = json.loads(self.kubectl("get", kind, name, "-o", "json"))
+        return found
+
+    def all(self, kind: str, selector: str = "") -> list[Object]:
+        """All objects of a kind."""
+        chosen = ["-l", selector] if selector else []
+        items: list[Object] = json.loads(self.kubectl("get", kind, *chosen, "-o", "json"))["items"]
+        return items
+
+    def names(self, kind: str) -> set[str]:
+        """Their names."""
+        return {item["metadata"]["name"] for item in self.all(kind)}
+
+    def events(self, name: str) -> dict[str, str]:
+        """Messages of the Events about a ModelDeployment, by reason."""
+        return {
+            event["reason"]: event["message"]
+            for event in self.all("events")
+            if event["involvedObject"]["kind"] == "ModelDeployment" and event["involvedObject"]["name"] == name
+        }
+
+    # ---- waiting ----
+    def until(self, what: str, holds: Callable[[], bool], timeout_s: float = 120) -> None:
+        """Waits until something holds."""
+        deadline = time.monotonic() + timeout_s
+        while not holds():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"after {timeout_s:.0f} s still not: {what}\n{self.report()}")
+            time.sleep(0.5)
+
+    def until_ready(self, served: Served, timeout_s: float = 180) -> None:
+        """Waits until the newest spec is promoted."""
+        self.until(f"{served.name} is Ready", served.is_ready, timeout_s)
+
+    def until_reason(self, served: Served, reason: str, timeout_s: float = 120) -> str:
+        """Waits until the Ready condition has a reason, and returns its message."""
+        self.until(
+            f"{served.name} has reason {reason}", lambda: _ready_condition(served)["reason"] == reason, timeout_s
+        )
+        return str(_ready_condition(served)["message"])
+
+    def report(self) -> str:
+        """What a person would look at first."""
+        return self.kubectl("get", "mdep,deploy,pods,svc,events", "-o", "wide")
+
+    # ---- traffic ----
+    @contextmanager
+    def traffic(self, body: Object, *served: Served) -> Iterator[Callable[[], Traffic]]:
+        """Sends requests from inside the cluster through stable Services; call what is yielded to stop and count."""
+        pod = "load"
+        self.apply(self._load_pod(pod, [one.status()["urls"]["http"] for one in served], body))
+        self.kubectl("wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=60s", timeout_s=70)
+        time.sleep(2)
+
+        def stop() -> Traffic:
+            self.kubectl("exec", pod, "--", "/opt/plimsoll/bin/python", "-c", "open('/tmp/stop', 'w').close()")
+            self.kubectl(
+                "wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{pod}", "--timeout=60s", timeout_s=70
+            )
+            return Traffic(**json.loads(self.kubectl("logs", pod).splitlines()[-1]))
+
+        try:
+            yield stop
+        finally:
+            self.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--ignore-not-found")
+
+    def _load_pod(self, name: str, urls: list[str], body: Object) -> Object:
+        script = LOAD_SCRIPT.read_text(encoding="utf-8")
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": {
+                "restartPolicy": "Never",
+                "securityContext": {
+                    "runAsNonRoot": True,
+                    "runAsUser": 10001,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+                "containers": [
+                    {
+                        "name": "load",
+                        "image": self.testbed.images["operator"],
+                        "imagePullPolicy": "IfNotPresent",
+                        "command": [
+                            "/opt/plimsoll/bin/python",
+                            "-c",
+                            script,
+                            json.dumps(body),
+                            *(f"{u}/infer" for u in urls),
+                        ],
+                        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                    }
+                ],
+            },
+        }
+
+
+def _ready_condition(served: Served) -> dict[str, str]:
+    found = served.read()
+    conditions = found.get("status", {}).get("conditions", [])
+    none = {"reason": "", "message": ""}
+    return next((entry for entry in conditions if entry["type"] == "Ready"), none)

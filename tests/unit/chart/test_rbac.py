@@ -1,0 +1,97 @@
+"""Least privilege, as a table: a new right needs a new row here and a reason in the chart."""
+
+from typing import Any
+
+import pytest
+from tests.unit.chart.rendering import manifests, one
+
+CHILD_VERBS = {"get", "list", "watch", "create", "patch", "delete"}
+READ_VERBS = {"get", "list", "watch"}
+
+CONTROLLER = {
+    ("plimsoll.dev", "modeldeployments"): READ_VERBS,
+    ("plimsoll.dev", "modeldeployments/status"): {"get", "patch"},
+    ("apps", "deployments"): CHILD_VERBS,
+    ("apps", "controllerrevisions"): CHILD_VERBS,
+    ("", "services"): CHILD_VERBS,
+    ("", "pods"): READ_VERBS,
+    ("", "events"): {"get", "create", "patch"},
+}
+EDIT = {
+    ("plimsoll.dev", "modeldeployments"): READ_VERBS | {"create", "update", "patch", "delete", "deletecollection"},
+    ("plimsoll.dev", "modeldeployments/scale"): {"get", "update", "patch"},
+}
+VIEW = {
+    ("plimsoll.dev", "modeldeployments"): READ_VERBS,
+    ("plimsoll.dev", "modeldeployments/scale"): {"get"},
+}
+
+
+def rights(role: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
+    granted: dict[tuple[str, str], set[str]] = {}
+    for rule in role["rules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                granted.setdefault((group, resource), set()).update(rule["verbs"])
+    return granted
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("plimsoll-controller", CONTROLLER), ("plimsoll-edit", EDIT), ("plimsoll-view", VIEW)],
+)
+def test_each_cluster_role_grants_exactly_this(name: str, expected: dict[tuple[str, str], set[str]]) -> None:
+    assert rights(one("ClusterRole", name=name)) == expected
+
+
+def test_no_rule_has_a_wildcard_or_reaches_secrets() -> None:
+    roles = [m for m in manifests() if m["kind"] in {"ClusterRole", "Role"}]
+    assert len(roles) == 4
+    for rule in (rule for role in roles for rule in role["rules"]):
+        assert "*" not in {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
+        assert not {"secrets", "configmaps", "serviceaccounts", "nodes"} & set(rule["resources"])
+        assert not {"bind", "escalate", "impersonate"} & set(rule["verbs"])
+        assert "nonResourceURLs" not in rule
+
+
+def test_status_is_in_no_aggregated_role() -> None:
+    aggregated = [
+        m
+        for m in manifests()
+        if any(label.startswith("rbac.authorization.k8s.io/aggregate-to-") for label in m["metadata"]["labels"])
+    ]
+    assert {m["metadata"]["name"] for m in aggregated} == {"plimsoll-edit", "plimsoll-view"}
+    assert all(("plimsoll.dev", "modeldeployments/status") not in rights(role) for role in aggregated)
+
+
+def test_the_lease_is_limited_by_name_wherever_a_name_can_limit() -> None:
+    rules = one("Role", {"lease": {"name": "pilot", "duration": "9s", "renewDeadline": "6s", "retryPeriod": "2s"}})[
+        "rules"
+    ]
+    assert [(rule.get("resourceNames"), rule["verbs"]) for rule in rules] == [
+        (["pilot"], ["get", "update"]),
+        (None, ["create"]),
+    ]
+
+
+def test_bindings_name_the_account_that_the_deployment_uses() -> None:
+    values = {"serviceAccount": {"create": False, "name": "captain"}}
+    bindings = [m for m in manifests(values) if m["kind"] in {"ClusterRoleBinding", "RoleBinding"}]
+    assert len(bindings) == 2
+    for binding in bindings:
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "captain", "namespace": "plimsoll-system"}]
+    assert one("Deployment", values)["spec"]["template"]["spec"]["serviceAccountName"] == "captain"
+
+
+@pytest.mark.parametrize(
+    ("values", "gone"),
+    [
+        ({"rbac": {"create": False}}, {"plimsoll-controller", "plimsoll-lease"}),
+        ({"rbac": {"aggregate": False}}, {"plimsoll-edit", "plimsoll-view"}),
+    ],
+)
+def test_roles_can_be_left_to_somebody_else(values: dict[str, Any], gone: set[str]) -> None:
+    def names(rendered: list[dict[str, Any]]) -> set[str]:
+        return {m["metadata"]["name"] for m in rendered if m["kind"].endswith(("Role", "RoleBinding"))}
+
+    assert names(manifests()) - names(manifests(values)) == gone

@@ -1,0 +1,69 @@
+"""The program: its commands, their exit codes, and what each one loads."""
+
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError
+
+import pytest
+from tests.unit.cli.running import Shell
+
+HEAVY = ("kopf", "kubernetes", "aiohttp", "prometheus_client")
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["validate"], ["plan"], ["controller"], ["plan", "x", "--output"]])
+def test_wrong_words_end_with_2(shell: Shell, words: list[str]) -> None:
+    assert shell.run(*words).code == 2
+
+
+@pytest.mark.parametrize("words", [["--help"], ["plan", "--help"], ["validate", "--help"], ["fetch", "--help"]])
+def test_help(shell: Shell, words: list[str]) -> None:
+    ended = shell.run(*words)
+    assert ended.code == 0
+    assert ended.out.startswith("usage: plimsoll")
+
+
+def test_the_exit_codes_are_documented(shell: Shell) -> None:
+    assert "Exit codes: 0 done, 1 the answer is no, 2" in shell.run("--help").out
+
+
+def test_version(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda name: {"plimsoll-operator": "1.2.3"}[name])
+    assert shell.run("version").out == "1.2.3\n"
+
+
+def test_version_of_a_checkout(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", missing)
+    assert shell.run("version").out.startswith("unknown")
+
+
+def test_a_controller_without_a_usable_configuration_says_so_in_one_sentence(shell: Shell) -> None:
+    ended = shell.run("controller", "--config", shell.file("config.yaml", "defaults: {}\n"))
+    assert ended.code == 2
+    assert "defaults.tritonImage" in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("module", "forbidden"),
+    [
+        ("plimsoll.cli.main", (*HEAVY, "pydantic", "yaml", "httpx")),
+        ("plimsoll.fetch.main", HEAVY),
+        ("plimsoll.cli.validate", (*HEAVY, "httpx")),
+        ("plimsoll.cli.plan", HEAVY),
+        ("plimsoll.cli.resolve", HEAVY),
+    ],
+)
+def test_no_command_loads_what_it_does_not_need(module: str, forbidden: tuple[str, ...]) -> None:
+    """`plimsoll fetch` starts in every model pod with 64 MiB reserved."""
+    code = f"import sys, {module}; print(*(name for name in {forbidden!r} if name in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == []
