@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from tests.support.fakeapi import FakeApi
 from tests.support.fakeapi.clocks import HastyClock
 
@@ -20,111 +15,87 @@ from plimsoll.kube.client import Client, ClientSettings
 from plimsoll.kube.connection import Connection, Credentials, Endpoint, connect
 from plimsoll.kube.errors import ApiError, Unreachable
 from plimsoll.kube.resources import CONFIGMAPS
-
-
-class Authority:
-    """A certificate authority of one test."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test authority")])
-        basic = x509.BasicConstraints(ca=True, path_length=None)
-        self.path = self._write("ca.crt", self._sign(self._name, self._key, basic))
-
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """A certificate for 127.0.0.1 and its key, as files."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return self._write(f"{name}.crt", self._sign(subject, key, address)), self._write(f"{name}.key", pem)
-
-    def _sign(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType) -> bytes:
-        now = datetime.now(UTC)
-        builder = x509.CertificateBuilder(
-            issuer_name=self._name,
-            subject_name=subject,
-            public_key=key.public_key(),
-            serial_number=x509.random_serial_number(),
-            not_valid_before=now - timedelta(minutes=5),
-            not_valid_after=now + timedelta(hours=1),
-        )
-        signed = builder.add_extension(extension, critical=True).sign(self._key, hashes.SHA256())
-        return signed.public_bytes(serialization.Encoding.PEM)
-
-    def _write(self, name: str, content: bytes) -> Path:
-        path = self._folder / name
-        path.write_bytes(content)
-        return path
+from plimsoll_dev.cluster.pki import Authority, create_authority
 
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
+    return create_authority(tmp_path, "ca")
 
 
 def serve_tls(api: FakeApi, authority: Authority) -> None:
-    certificate, key = authority.issue("server")
+    pair = authority.issue("server", common_name="server", hosts=["127.0.0.1"])
     api.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    api.tls.load_cert_chain(certificate, key)
-    api.tls.load_verify_locations(authority.path)
+    api.tls.load_cert_chain(pair.certificate, pair.key)
+    api.tls.load_verify_locations(authority.pair.certificate)
     api.tls.verify_mode = ssl.CERT_REQUIRED
 
 
-def write_kubeconfig(folder: Path, server: str, ca: Path, certificate: Path, key: Path) -> str:
-    path = folder / "config"
+@pytest.fixture
+def secured(authority: Authority) -> FakeApi:
+    """Speaks TLS, wants a client certificate, holds a ConfigMap `x`; not started."""
+    made = FakeApi()
+    serve_tls(made, authority)
+    made.cluster.add(CONFIGMAPS, {"metadata": {"namespace": "ns", "name": "x"}, "data": {"a": "1"}})
+    return made
+
+
+async def read(client: Client) -> dict[str, str]:
+    data: dict[str, str] = (await client.get(CONFIGMAPS, "ns", "x"))["data"]
+    return data
+
+
+def write_kubeconfig(folder: Path, server: str, trusted: Authority, issuer: Authority) -> str:
+    """The path of a kubeconfig that trusts one authority and logs in with a certificate of `issuer`."""
+    path, admin = folder / "config", issuer.issue("admin", common_name="admin")
     config = {
         "current-context": "x",
         "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-        "clusters": [{"name": "x", "cluster": {"server": server, "certificate-authority": str(ca)}}],
-        "users": [{"name": "x", "user": {"client-certificate": str(certificate), "client-key": str(key)}}],
+        "clusters": [
+            {"name": "x", "cluster": {"server": server, "certificate-authority": str(trusted.pair.certificate)}}
+        ],
+        "users": [{"name": "x", "user": {"client-certificate": str(admin.certificate), "client-key": str(admin.key)}}],
     }
     path.write_text(yaml.safe_dump(config))
     return str(path)
 
 
-async def test_client_certificates_and_our_own_authority(tmp_path: Path, authority: Authority) -> None:
-    api = FakeApi()
-    serve_tls(api, authority)
-    async with api:
-        kubeconfig = write_kubeconfig(tmp_path, api.url, authority.path, *authority.issue("admin"))
+async def test_client_certificates_and_our_own_authority(
+    tmp_path: Path, secured: FakeApi, authority: Authority
+) -> None:
+    async with secured as api:
+        kubeconfig = write_kubeconfig(tmp_path, api.url, authority, authority)
         async with Client(await connect({"KUBECONFIG": kubeconfig})) as client:
-            assert (await client.server_version()).startswith("v1.")
+            assert await read(client) == {"a": "1"}
 
 
-async def test_a_foreign_authority_is_not_trusted(tmp_path: Path, authority: Authority) -> None:
-    api = FakeApi()
-    serve_tls(api, authority)
-    (tmp_path / "foreign").mkdir()
-    foreign = Authority(tmp_path / "foreign")
-    async with api:
-        kubeconfig = write_kubeconfig(tmp_path, api.url, foreign.path, *authority.issue("admin"))
+async def test_a_foreign_authority_is_not_trusted(tmp_path: Path, secured: FakeApi, authority: Authority) -> None:
+    foreign = create_authority(tmp_path / "foreign", "ca")
+    async with secured as api:
+        kubeconfig = write_kubeconfig(tmp_path, api.url, foreign, authority)
         settings = ClientSettings(retries=0)
         async with Client(await connect({"KUBECONFIG": kubeconfig}), settings) as client:
             with pytest.raises(Unreachable) as failure:
-                await client.server_version()
+                await read(client)
     assert not failure.value.sent
 
 
-async def test_a_rotated_authority_is_found_without_a_restart(tmp_path: Path, authority: Authority) -> None:
-    api, time = FakeApi(), HastyClock()
-    serve_tls(api, authority)
-    (tmp_path / "next").mkdir()
-    next_authority = Authority(tmp_path / "next")
-    async with api:
-        kubeconfig = write_kubeconfig(tmp_path, api.url, authority.path, *authority.issue("admin"))
+async def test_a_rotated_authority_is_found_without_a_restart(
+    tmp_path: Path, secured: FakeApi, authority: Authority
+) -> None:
+    time = HastyClock()
+    next_authority = create_authority(tmp_path / "next", "ca")
+    async with secured as api:
+        kubeconfig = write_kubeconfig(tmp_path, api.url, authority, authority)
         connection = await connect({"KUBECONFIG": kubeconfig}, time.clock)
         async with Client(connection, clock=time.clock) as client:
-            await client.server_version()
+            await read(client)
             await api.stop()
             serve_tls(api, next_authority)
             await api.start()
-            write_kubeconfig(tmp_path, api.url, next_authority.path, *next_authority.issue("admin"))
+            write_kubeconfig(tmp_path, api.url, next_authority, next_authority)
             time.now += 60
-            assert (await client.server_version()).startswith("v1.")
+            assert await read(client) == {"a": "1"}
 
 
 class Rotating:
