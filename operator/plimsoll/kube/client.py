@@ -144,7 +144,6 @@ class Client:
         manager: str,
         force: bool,
         subresource: str | None = None,
-        dry_run: bool = False,
     ) -> JsonObject:
         """Server-side apply: creates or updates exactly the fields given, as `manager`.
 
@@ -153,7 +152,7 @@ class Client:
         With `metadata.resourceVersion` set it fails with `Conflict` when the object has moved on.
         Without `force`, fields of another manager raise `Conflict` (`field_managers`).
         """
-        params = {"fieldManager": manager, "force": str(force).lower(), **({"dryRun": "All"} if dry_run else {})}
+        params = {"fieldManager": manager, "force": str(force).lower()}
         path = resource.object_path(*key_of(obj), subresource)
         return await self._json(Call("PATCH", path, params, orjson.dumps(obj), "application/apply-patch+yaml"))
 
@@ -183,10 +182,6 @@ class Client:
         if preconditions:
             body["preconditions"] = preconditions
         return await self._json(Call("DELETE", resource.object_path(namespace, name), body=orjson.dumps(body)))
-
-    async def server_version(self) -> str:
-        """For example `v1.36.1`."""
-        return str((await self._json(Call("GET", "/version")))["gitVersion"])
 
     async def _json(self, call: Call) -> JsonObject:
         body = await self._transport.send(call)

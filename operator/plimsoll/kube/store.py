@@ -99,11 +99,6 @@ class Store(Generic[T]):
         entry = self._entries.get(key)
         return entry.version if entry else self._tombstones.get(key, 0)
 
-    def uid_of(self, key: Key) -> str | None:
-        """The uid of the object, or `None`."""
-        entry = self._entries.get(key)
-        return entry.uid if entry else None
-
     def __len__(self) -> int:
         return len(self._entries)
 

@@ -82,10 +82,6 @@ class WorkQueue:
         """Resets the key's back-off after a success."""
         self._failures.pop(key, None)
 
-    def failures(self, key: Key) -> int:
-        """Back-offs taken since the last `forget`."""
-        return self._failures.get(key, 0)
-
     async def get(self) -> Key:
         """Waits for a key and marks it running; the caller owes a `done`. Other tasks get a turn first.
 
@@ -135,16 +131,6 @@ class WorkQueue:
     def depth(self) -> int:
         """Keys ready to run now."""
         return len(self._queued)
-
-    @property
-    def delayed(self) -> int:
-        """Keys waiting for their time."""
-        return len(self._due)
-
-    @property
-    def running(self) -> int:
-        """Keys taken and not yet done."""
-        return len(self._running)
 
     def _enqueue(self, key: Key) -> None:
         namespace = key[0]

@@ -94,9 +94,6 @@ class TestVerbs:
             await client.replace(CONTROLLERREVISIONS, {**created, "data": {"a": 2}})
         assert [cause.field for cause in refusal.value.causes] == ["data"]
 
-    async def test_the_version_of_the_server(self, client: Client) -> None:
-        assert (await client.server_version()).startswith("v1.")
-
 
 class TestLists:
     async def test_pages_are_of_one_version(self, api: FakeApi, client: Client) -> None:
@@ -180,10 +177,6 @@ class TestApply:
         ]
         forced = await client.apply(CONFIGMAPS, configmap("x", {"a": "ours"}), manager="plimsoll", force=True)
         assert forced["data"] == {"a": "ours"}
-
-    async def test_a_dry_run_stores_nothing(self, api: FakeApi, client: Client) -> None:
-        await client.apply(CONFIGMAPS, configmap("x"), manager="plimsoll", force=True, dry_run=True)
-        assert api.cluster.find(CONFIGMAPS, "ns", "x") is None
 
     async def test_a_deleted_object_is_not_made_anew_for_its_uid(self, client: Client) -> None:
         with pytest.raises(Conflict):

@@ -47,7 +47,6 @@ def test_an_object_is_found_by_key_and_by_owner(told: Told) -> None:
     told.store.put_if_newer(thing(2, "a-value", name="a"))
     assert told.store.get(KEY) == "a-value"
     assert told.store.owned_by(OWNER) == ["a-value", "b-value"]
-    assert told.store.uid_of(KEY) == "u1"
     assert told.store.version_of(KEY) == 2
     assert list(told.store.owners()) == [OWNER]
     assert (len(told.store), sorted(told.store)) == (2, ["a-value", "b-value"])
@@ -56,7 +55,6 @@ def test_an_object_is_found_by_key_and_by_owner(told: Told) -> None:
 
 def test_what_was_never_seen(told: Told) -> None:
     assert told.store.get(KEY) is None
-    assert told.store.uid_of(KEY) is None
     assert told.store.version_of(KEY) == 0
     assert told.store.owned_by(OWNER) == []
     assert told.store.delete(KEY, "5") is False
@@ -92,16 +90,16 @@ def test_the_late_response_of_a_write_does_not_bring_a_deleted_object_back(told:
 
 
 def test_the_object_made_anew_is_kept(told: Told) -> None:
-    told.store.put_if_newer(thing(5))
+    told.store.put_if_newer(thing(5, "old"))
     told.store.delete(KEY, "8")
-    assert told.store.put_if_newer(thing(9, uid="u2")) is True
-    assert told.store.uid_of(KEY) == "u2"
+    assert told.store.put_if_newer(thing(9, "new", uid="u2")) is True
+    assert told.store.get(KEY) == "new"
 
 
 def test_a_late_deletion_does_not_remove_the_object_made_anew(told: Told) -> None:
-    told.store.put_if_newer(thing(9, uid="u2"))
+    told.store.put_if_newer(thing(9, "new", uid="u2"))
     assert told.store.delete(KEY, "8") is False
-    assert told.store.uid_of(KEY) == "u2"
+    assert told.store.get(KEY) == "new"
 
 
 def test_tombstones_are_bounded(told: Told) -> None:
