@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from plimsoll.errors import PlimsollError
 from plimsoll_dev.cluster import components, packages, target
 from plimsoll_dev.cluster.folders import cache_folder
+from plimsoll_dev.cluster.helm import helm_program
 from plimsoll_dev.cluster.progress import Progress
 
 
@@ -62,7 +62,7 @@ def run(given: argparse.Namespace, progress: Progress) -> int:
             packages.install(packages.TESTS, progress)
             build_everything(progress)
         case "helm":
-            return subprocess.run([helm_program(progress), *given.arguments], check=False).returncode
+            return subprocess.run([helm_program(os.environ, progress), *given.arguments], check=False).returncode
         case "load":
             print(target.up(os.environ, progress).load_image(given.file, given.reference))
         case "gpus":
@@ -76,12 +76,6 @@ def build_everything(progress: Progress) -> None:
     """Builds what is not in the cache, and prints where each program lies."""
     for component in components.EVERYTHING:
         print(components.build(component, cache_folder(os.environ), progress))
-
-
-def helm_program(progress: Progress) -> str:
-    """The helm to use, built if there is none."""
-    given = os.environ.get("HELM") or shutil.which("helm")
-    return given or str(components.build(components.HELM, cache_folder(os.environ), progress) / "helm")
 
 
 def status(progress: Progress) -> int:

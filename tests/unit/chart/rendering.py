@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -10,12 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
-from plimsoll.errors import Invalid
-from plimsoll_dev.cluster.components import HELM, build
-from plimsoll_dev.cluster.folders import cache_folder
+from plimsoll_dev.cluster.helm import helm_program
 from plimsoll_dev.cluster.progress import Progress
 
 ROOT = Path(__file__).parents[3]
@@ -70,16 +66,9 @@ def _template(values: str, release: str) -> subprocess.CompletedProcess[str]:
 
 
 def _helm(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([helm_program(), *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([_program(), *arguments], capture_output=True, text=True, check=False)
 
 
 @cache
-def helm_program() -> str:
-    """$HELM, else helm on PATH, else the one of the cluster tooling: built once (2 minutes), then cached."""
-    given = os.environ.get("HELM") or shutil.which("helm")
-    if given:
-        return given
-    try:
-        return str(build(HELM, cache_folder(os.environ), Progress()) / "helm")
-    except Invalid as error:
-        pytest.skip(f"Helm was not found. Set HELM, or put helm on PATH. {error.message}")
+def _program() -> str:
+    return helm_program(os.environ, Progress())
