@@ -1,17 +1,12 @@
-"""The default rendering, byte for byte, and every object against the published schemas of Kubernetes.
+"""The default rendering, byte for byte, and every object against the published schemas of Kubernetes."""
 
-After a wanted change: UPDATE_GOLDEN=1 pytest tests/unit/chart, then read the diff.
-"""
-
-import os
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 from tests.unit.chart.rendering import manifests
 
-GOLDEN = Path(__file__).parent / "golden" / "default.yaml"
 # The definition is generated and compared with its own source in test_crd.py.
 ELSEWHERE = {"CustomResourceDefinition"}
 EVERYTHING_ON: dict[str, Any] = {
@@ -37,11 +32,9 @@ EVERYTHING_OFF: dict[str, Any] = {
 }
 
 
-def test_the_default_rendering_is_golden() -> None:
+def test_the_default_rendering_is_golden(golden: Callable[[str, str], None]) -> None:
     rendered = yaml.safe_dump_all(sorted((m for m in manifests() if m["kind"] not in ELSEWHERE), key=place), width=120)
-    if "UPDATE_GOLDEN" in os.environ:
-        GOLDEN.write_text(rendered, encoding="utf-8")
-    assert rendered == GOLDEN.read_text(encoding="utf-8")
+    golden("chart/default.yaml", rendered)
 
 
 @pytest.mark.parametrize(
