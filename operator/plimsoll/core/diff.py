@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from plimsoll.api.quantity import parse_quantity
 from plimsoll.core.names import DIGEST_ANNOTATION
-from plimsoll.core.quantity import parse_quantity
 
 _ATOMIC_MAPS = frozenset({"selector", "matchLabels", "nodeSelector"})
 """Maps that server-side apply replaces as a whole: one key more selects other pods, or none."""

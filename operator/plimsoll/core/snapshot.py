@@ -14,11 +14,11 @@ from datetime import timedelta
 from typing import Any
 
 from plimsoll.api.base import to_wire
+from plimsoll.api.quantity import parse_quantity
 from plimsoll.api.v1alpha1 import Accelerator, Model, ModelDeploymentSpec, Runtime
 from plimsoll.core.environment import literal_json
 from plimsoll.core.hashing import digest_of
 from plimsoll.core.names import revision_name
-from plimsoll.core.quantity import parse_quantity
 from plimsoll.errors import Invalid
 
 RENDER_VERSION = 1

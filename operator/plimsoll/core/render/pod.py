@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plimsoll.api.base import to_wire
+from plimsoll.api.quantity import whole
 from plimsoll.api.v1alpha1 import ModelDeployment, ModelFormat
 from plimsoll.core.environment import literal, literal_json
 from plimsoll.core.names import GRPC_PORT, HTTP_PORT, METRICS_PORT, pod_selector, revision_labels
-from plimsoll.core.quantity import whole
 from plimsoll.core.snapshot import GPU_RESOURCE, STORAGE_RESOURCE, Snapshot
 from plimsoll.core.world import Revision
 

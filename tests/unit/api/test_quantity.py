@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from plimsoll.core.quantity import parse_quantity, whole
+from plimsoll.api.quantity import parse_quantity, whole
 
 
 @pytest.mark.parametrize(
