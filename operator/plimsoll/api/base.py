@@ -8,14 +8,13 @@ same answers.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
 
 from plimsoll.api.vocabulary import DIGEST_PATTERN
 
@@ -63,17 +62,25 @@ class ApiModel(BaseModel):
 
     rules: ClassVar[tuple[Rule, ...]] = ()
 
-    @model_validator(mode="after")
-    def _check_rules(self, info: ValidationInfo) -> Self:
-        if info.context == CHECK_RULES:
-            for rule in self.rules:
-                if not rule.holds(self):
-                    raise PydanticCustomError("rule", "{message}", {"message": rule.message})
-        return self
+
+Location = tuple[str | int, ...]
+"""Where a value stands in an object: names of fields and indices of lists, from the root."""
 
 
-CHECK_RULES = "check-rules"
-"""Validation context that also evaluates `rules`; left out when the controller reads admitted objects."""
+def broken_rules(value: object, at: Location = ()) -> Iterator[tuple[Location, Rule]]:
+    """Yields every rule that does not hold in `value`, which is at `at`, or below it, and the field it is about.
+
+    Not part of parsing: the controller reads what the API server has admitted, by the rules of that day.
+    """
+    if isinstance(value, ApiModel):
+        for rule in value.rules:
+            if not rule.holds(value):
+                yield (*at, *rule.path.split(".")[1:]), rule
+        for name, field in type(value).model_fields.items():
+            yield from broken_rules(getattr(value, name), (*at, field.alias or name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from broken_rules(item, (*at, index))
 
 
 def to_wire(model: BaseModel) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from plimsoll.api.base import API_VERSION, CHECK_RULES, KIND
+from plimsoll.api.base import API_VERSION, KIND, Location, broken_rules
 from plimsoll.api.crd import custom_resource_definition
 from plimsoll.api.v1alpha1 import ModelDeployment
 from plimsoll.cli.exit_codes import ExitCode
@@ -99,11 +99,18 @@ def _name_of(data: dict[str, Any]) -> str:
 
 
 def problems_of(manifest: Manifest) -> list[Problem]:
-    """Returns what is wrong with a ModelDeployment; status is left out, as `kubectl apply` ignores it."""
+    """Returns all that is wrong with a ModelDeployment; status is left out, as `kubectl apply` ignores it.
+
+    Rules across fields are told too where the object can be read in spite of its other problems.
+    """
     problems = [*manifest.problems, *_header(manifest.data), *_metadata(manifest.data.get("metadata"))]
     body = {key: value for key, value in manifest.data.items() if key not in ("metadata", "status")}
     problems += [problem for problem in check(body, _schema()) if problem.path != "metadata"]
-    return problems or list(_broken_rules(manifest.data))
+    try:
+        deployment = ModelDeployment.model_validate(_without_empty({**manifest.data, "status": None}, _schema()))
+    except ValidationError as error:
+        return problems or [Problem(_path_of(found["loc"]), found["msg"]) for found in error.errors()]
+    return [*problems, *(Problem(_path_of(at), rule.message) for at, rule in broken_rules(deployment))]
 
 
 @cache
@@ -128,16 +135,23 @@ def _metadata(metadata: object) -> Iterator[Problem]:
         yield unknown_field(f"metadata.{name}", name, [*_METADATA["properties"], *_WRITTEN_BY_SERVER])
 
 
-def _broken_rules(data: dict[str, Any]) -> Iterator[Problem]:
-    """The rules that the API server evaluates in CEL, in their Python form."""
-    try:
-        ModelDeployment.model_validate({**data, "status": None}, context=CHECK_RULES)
-    except ValidationError as error:
-        for found in error.errors():
-            yield Problem(_path_of(found["loc"]), found["msg"])
+def _without_empty(value: Any, schema: Mapping[str, Any]) -> Any:
+    """Returns `value` without the empty fields that the API server replaces by their default."""
+    match value:
+        case dict():
+            below = schema.get("properties", {})
+            return {
+                name: _without_empty(child, below.get(name, {}))
+                for name, child in value.items()
+                if child is not None or "default" not in below.get(name, {})
+            }
+        case list():
+            return [_without_empty(item, schema.get("items", {})) for item in value]
+        case _:
+            return value
 
 
-def _path_of(location: tuple[int | str, ...]) -> str:
+def _path_of(location: Location) -> str:
     path = ""
     for part in location:
         path = f"{path}[{part}]" if isinstance(part, int) else joined(path, part)

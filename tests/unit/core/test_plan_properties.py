@@ -31,8 +31,8 @@ from tests.support.builders import (
 )
 from tests.support.model_cluster import ModelCluster
 
-from plimsoll.api.base import CHECK_RULES
-from plimsoll.api.v1alpha1 import ModelDeployment, ModelDeploymentStatus
+from plimsoll.api.base import broken_rules
+from plimsoll.api.v1alpha1 import ModelDeployment, ModelDeploymentStatus, Resources
 from plimsoll.core.actions import Delete, WriteStatus
 from plimsoll.core.plan import plan
 from plimsoll.core.world import Child, Failure, FailureKind, Observed, Pod, ReplicasOwner
@@ -66,17 +66,20 @@ PODS = some(
     topologySpreadConstraints=st.lists(st.just({"topologyKey": "zone"}), max_size=1),
     runtimeClassName=st.just("nvidia"),
     env=st.lists(
-        st.fixed_dictionaries({"name": st.sampled_from(["A", "POD_UID", "ORT_DISABLE_TELEMETRY"]), "value": NAMES}),
+        st.fixed_dictionaries({"name": st.sampled_from(["A", "B", "ORT_DISABLE_TELEMETRY"]), "value": NAMES}),
         max_size=3,
         unique_by=lambda variable: variable["name"],
     ),
     resourceClaims=st.lists(st.just({"name": "gpu", "resourceClaimName": "shared"}), max_size=1),
 )
-RESOURCES = st.dictionaries(st.sampled_from(["cpu", "memory", "ephemeral-storage"]), QUANTITIES)
+AMOUNTS = st.dictionaries(st.sampled_from(["cpu", "memory", "ephemeral-storage"]), QUANTITIES)
+RESOURCES = some(requests=AMOUNTS, limits=AMOUNTS).filter(
+    lambda given: not list(broken_rules(Resources.model_validate(given)))
+)
 RUNTIMES = some(
     image=st.just("registry.example.com/triton@" + digest("7")),
     accelerator=st.sampled_from(["Nvidia", "None"]),
-    resources=some(requests=RESOURCES, limits=RESOURCES),
+    resources=RESOURCES,
     drain=st.sampled_from(["0s", "30s", "1m30s", "1h"]),
     pod=PODS,
 )
@@ -102,7 +105,9 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
 
 def valid(spec: Mapping[str, Any]) -> ModelDeployment:
     metadata = {"name": "digits", "namespace": "vision", "uid": UID}
-    return ModelDeployment.model_validate({"metadata": metadata, "spec": spec}, context=CHECK_RULES)
+    deployment = ModelDeployment.model_validate({"metadata": metadata, "spec": spec})
+    assert list(broken_rules(deployment)) == []
+    return deployment
 
 
 @settings(max_examples=settings.default.max_examples // 3)
