@@ -48,6 +48,11 @@ def runtime(**fields: Any) -> Manifest:
     return manifest({"model": {"uri": URI}, "runtime": fields})
 
 
+def sized(request: str | int, limit: str | int) -> Manifest:
+    """One with this much memory."""
+    return runtime(resources={"requests": {"memory": request}, "limits": {"memory": limit}})
+
+
 def pod(**fields: Any) -> Manifest:
     """One with this spec.runtime.pod."""
     return runtime(pod=fields)
@@ -143,14 +148,56 @@ def cel_rows() -> Iterator[Row]:
         },
     )
     gpu = {"nvidia.com/gpu": 1}
+    slices = {"nvidia.com/mig-1g.5gb": 1}
     yield from by_rule(
-        "runtime.resources: nvidia.com/gpu contradicts",
+        "runtime.resources: a resource of nvidia.com/ contradicts",
         {
             "a GPU for Nvidia": (runtime(accelerator="Nvidia", resources={"limits": gpu}), True),
             "a GPU for the chart's default": (runtime(resources={"limits": gpu}), True),
             "None with other resources": (runtime(accelerator="None", resources={"limits": {"memory": "1Gi"}}), True),
             "None with a GPU limit": (runtime(accelerator="None", resources={"limits": gpu}), False),
             "None with a GPU request": (runtime(accelerator="None", resources={"requests": gpu}), False),
+            "a slice for Nvidia": (runtime(accelerator="Nvidia", resources={"limits": slices}), True),
+            "None with a limit of slices": (runtime(accelerator="None", resources={"limits": slices}), False),
+            "None with a request of slices": (runtime(accelerator="None", resources={"requests": slices}), False),
+            "None with shared GPUs": (
+                runtime(accelerator="None", resources={"limits": {"memory": "1Gi", "nvidia.com/gpu.shared": "1"}}),
+                False,
+            ),
+            "None with devices of another maker": (
+                runtime(accelerator="None", resources={"limits": {"example.com/nvidia.com": 1}}),
+                True,
+            ),
+        },
+    )
+    yield from by_rule(
+        "runtime.resources.requests: more is requested",
+        {
+            "less": (sized("1Gi", "2Gi"), True),
+            "the same": (sized("1Gi", "1Gi"), True),
+            "the same in other words": (sized("1024Mi", "1Gi"), True),
+            "the same as numbers": (sized(2, 2), True),
+            "the same, a number and text": (sized(1, "1000m"), True),
+            "the same, text and a number": (sized("1024Mi", 2**30), True),
+            "more of a resource that has no limit": (
+                runtime(resources={"requests": {"cpu": "4", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}),
+                True,
+            ),
+            "requests alone": (runtime(resources={"requests": {"memory": "2Gi"}}), True),
+            "more": (sized("2Gi", "1Gi"), False),
+            "more, though the number before the unit is smaller": (sized("1Gi", "1000Mi"), False),
+            "more by the least step": (sized("1001m", 1), False),
+            "more as numbers": (sized(2, 1), False),
+            "more, a number and text": (sized(2, "1500m"), False),
+            "anything over nothing": (sized("1m", 0), False),
+            "one of several": (
+                runtime(resources={"requests": {"cpu": 1, "memory": "2Gi"}, "limits": {"cpu": 2, "memory": "1Gi"}}),
+                False,
+            ),
+            "more devices": (
+                runtime(resources={"requests": {"nvidia.com/gpu": 2}, "limits": {"nvidia.com/gpu": 1}}),
+                False,
+            ),
         },
     )
     yield from by_rule(
@@ -264,8 +311,8 @@ def structural_rows() -> Iterator[Row]:
             "spec.runtime.resources.limits.memory",
         ),
         "a negative quantity": (runtime(resources={"limits": {"cpu": -1}}), "spec.runtime.resources.limits.cpu"),
-        "17 resources": (
-            runtime(resources={"limits": {f"example.com/r{n}": 1 for n in range(17)}}),
+        "13 resources": (
+            runtime(resources={"limits": {f"example.com/r{n}": 1 for n in range(13)}}),
             "spec.runtime.resources.limits",
         ),
         "a label value with a space": (pod(labels={"team": "two words"}), "spec.runtime.pod.labels.team"),
@@ -321,6 +368,7 @@ def admitted() -> dict[str, Manifest]:
         "no replicas": spec(replicas=0),
         "quantities as numbers": runtime(resources={"limits": {"cpu": 2, "memory": 1073741824}}),
         "quantities as text": runtime(resources={"requests": {"cpu": "500m"}, "limits": {"memory": "2.5Gi"}}),
+        "12 resources": runtime(resources={"limits": {f"example.com/r{n}": 1 for n in range(12)}}),
         "an empty runtime": runtime(),
         "status, which apply ignores": manifest(status={"phase": "Stable"}),
         "everything": everything(),

@@ -41,8 +41,8 @@ def parse_quantity(text: str) -> Fraction | None:
     return Fraction(match[1]) * _FACTORS[match[2]] if match else None
 
 
-def whole(text: str) -> int:
-    """Returns a quantity in whole units (bytes, devices), rounded down.
+def value_of(text: str) -> Fraction:
+    """Returns the value of a quantity.
 
     Raises:
         ValueError: `text` is not a quantity.
@@ -50,4 +50,13 @@ def whole(text: str) -> int:
     value = parse_quantity(text)
     if value is None:
         raise ValueError(f"{text!r} is not a quantity")
-    return int(value)
+    return value
+
+
+def whole(text: str) -> int:
+    """Returns a quantity in whole units (bytes, devices), rounded down.
+
+    Raises:
+        ValueError: `text` is not a quantity.
+    """
+    return int(value_of(text))

@@ -1,8 +1,8 @@
 """`ModelDeployment` v1alpha1: what users write and what they read back.
 
 The first class to read is `ModelDeploymentSpec`. Every field's docstring is its `kubectl explain` text and ends by
-saying whether a change makes a new revision. Additive only: a field is never renamed, retyped or removed within this
-version.
+saying whether a change makes a new revision; one that does not say is as the field around it (`api/revisions.py`).
+Additive only: a field is never renamed, retyped or removed within this version.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from plimsoll.api.base import (
     parse_duration,
 )
 from plimsoll.api.pod import PodOptions
+from plimsoll.api.quantity import value_of
 from plimsoll.api.vocabulary import Accelerator as Accelerator  # noqa: PLC0414 - part of the API, found here too
 from plimsoll.api.vocabulary import DataType
 from plimsoll.api.vocabulary import ModelFormat as ModelFormat  # noqa: PLC0414 - as above
@@ -152,25 +153,63 @@ class Model(ApiModel):
     """How the source is reached. Makes a new revision: no."""
 
 
+MAX_RESOURCES = 12
+"""Comparing each request with its limit costs 628,000 per entry by the estimate of Kubernetes 1.33, which takes a
+quantity to be as long as a request may be; it admits a rule up to 10,000,000."""
+
 _Quantities = Annotated[
-    dict[Annotated[str, Field(min_length=1, max_length=253)], Quantity] | None, Field(json_schema_extra=map_of(16))
+    dict[Annotated[str, Field(min_length=1, max_length=253)], Quantity] | None,
+    Field(json_schema_extra=map_of(MAX_RESOURCES)),
 ]
+
+
+def _cel_quantity(value: str) -> str:
+    # string(value) would double the estimated cost.
+    return f"(type({value}) == int ? quantity('0').add({value}) : quantity({value}))"
+
+
+def _requests_fit(resources: Resources) -> bool:
+    limits = resources.limits or {}
+    return all(
+        value_of(amount) <= value_of(limits[name])
+        for name, amount in (resources.requests or {}).items()
+        if name in limits
+    )
 
 
 class Resources(ApiModel):
     """Compute resources of the Triton container, as in a pod."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.requests) || !has(self.limits) || self.requests.all(k, !(k in self.limits) || "
+            f"{_cel_quantity('self.requests[k]')}.compareTo({_cel_quantity('self.limits[k]')}) <= 0)",
+            message="runtime.resources.requests: more is requested than limits allow of the same resource; lower the "
+            "request or raise the limit",
+            holds=_requests_fit,
+            path=".requests",
+        ),
+    )
+
     requests: _Quantities = None
-    """Resources that are reserved. Makes a new revision: yes."""
+    """Resources that are reserved; of none more than its limit. Makes a new revision: yes."""
     limits: _Quantities = None
     """Resources that cannot be exceeded; ephemeral-storage also bounds the size of the model. Makes a new revision:
     yes."""
 
 
-def _asks_for_gpu(resources: Resources | None) -> bool:
+NVIDIA_DOMAIN = "nvidia.com/"
+"""How the name of every device of NVIDIA begins: whole GPUs, shared ones, slices (`nvidia.com/mig-1g.5gb`)."""
+
+
+def _asks_for_nvidia(resources: Resources | None) -> bool:
     return resources is not None and any(
-        "nvidia.com/gpu" in (quantities or {}) for quantities in (resources.requests, resources.limits)
+        name.startswith(NVIDIA_DOMAIN) for name in [*(resources.requests or ()), *(resources.limits or ())]
     )
+
+
+def _cel_no_nvidia(field: str) -> str:
+    return f"(!has({field}) || !{field}.exists(k, k.startsWith('{NVIDIA_DOMAIN}')))"
 
 
 class Runtime(ApiModel):
@@ -179,10 +218,11 @@ class Runtime(ApiModel):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="!has(self.accelerator) || self.accelerator != 'None' || !has(self.resources) || "
-            "((!has(self.resources.requests) || !('nvidia.com/gpu' in self.resources.requests)) && "
-            "(!has(self.resources.limits) || !('nvidia.com/gpu' in self.resources.limits)))",
-            message="runtime.resources: nvidia.com/gpu contradicts runtime.accelerator None; remove one of the two",
-            holds=lambda runtime: runtime.accelerator != Accelerator.NONE or not _asks_for_gpu(runtime.resources),
+            f"({_cel_no_nvidia('self.resources.requests')} && {_cel_no_nvidia('self.resources.limits')})",
+            message=f"runtime.resources: a resource of {NVIDIA_DOMAIN} contradicts runtime.accelerator None; remove "
+            "one of the two",
+            holds=lambda runtime: runtime.accelerator != Accelerator.NONE or not _asks_for_nvidia(runtime.resources),
+            path=".resources",
         ),
         Rule(
             cel="duration(self.drain) <= duration('1h')",

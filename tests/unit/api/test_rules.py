@@ -32,6 +32,11 @@ def test_the_offline_check_answers_as_the_table_says(row: Row) -> None:
         assert any(row.refusal in problem for problem in problems), problems
 
 
+@pytest.mark.parametrize("row", DEFAULTING, ids=lambda row: row.name)
+def test_the_offline_check_admits_what_the_api_server_completes(row: Defaulting) -> None:
+    assert problems_of(Manifest(row.manifest)) == []
+
+
 @pytest.mark.parametrize("rule", list(cel_rules()), ids=lambda rule: rule["message"][:40])
 def test_every_cel_rule_has_a_row_it_admits_and_a_row_it_refuses(rule: dict[str, str]) -> None:
     about = [row for row in ROWS if row.rule and rule["message"].startswith(row.rule)]
@@ -46,7 +51,16 @@ def test_every_rule_names_its_field_and_says_more() -> None:
     for rule in cel_rules():
         field, separator, way_out = rule["message"].partition(": ")
         assert separator, rule
-        assert field.rpartition(".")[2] in {"name", "uri", "digest", "inputs", "entry", "resources", "drain"} | {
+        assert field.rpartition(".")[2] in {
+            "name",
+            "uri",
+            "digest",
+            "inputs",
+            "entry",
+            "resources",
+            "requests",
+            "drain",
+        } | {
             "labels",
             "annotations",
             "env",

@@ -110,6 +110,47 @@ def test_every_problem_is_told_at_once(shell: Shell) -> None:
     ]
 
 
+BROKEN = """\
+apiVersion: plimsoll.dev/v1alpha1
+kind: ModelDeployment
+metadata:
+  name: 2fast
+spec:
+  model:
+    uri: s3://me@bucket/digits
+    inputs: [{name: x, dataType: FP32, dims: []}]
+  runtime:
+    drian: 1h
+    drain: 2h
+    accelerator: None
+    resources: {requests: {cpu: 2}, limits: {cpu: 1, nvidia.com/gpu: 1}}
+    pod:
+      env: [{name: POD_UID}, {name: PLIMSOLL_X}]
+"""
+
+
+def test_every_broken_rule_is_told_at_once_beside_other_problems(shell: Shell) -> None:
+    ended = shell.run("validate", shell.file("d.yaml", BROKEN))
+    told = [line.removeprefix("d.yaml:").replace(" ModelDeployment 2fast:", "") for line in ended.out.splitlines()]
+    assert [": ".join(line.split(": ")[:3])[:70] for line in told] == [
+        '10: spec.runtime.drian: unknown field "spec.runtime.drian"; remove it ',
+        "1: metadata.name: must start with a letter and hold only lower-case le",
+        "7: spec.model.uri: model.uri",
+        "7: spec.model.uri: model.uri",
+        "6: spec.model: model.digest",
+        "6: spec.model: model.inputs",
+        "13: spec.runtime.resources: runtime.resources",
+        "11: spec.runtime.drain: runtime.drain",
+        "13: spec.runtime.resources.requests: runtime.resources.requests",
+        "15: spec.runtime.pod.env[0].name: env",
+        "15: spec.runtime.pod.env[1].name: env",
+    ]
+
+
+def test_a_field_left_empty_takes_its_default(shell: Shell) -> None:
+    assert shell.run("validate", shell.file("d.yaml", HEAD + URI + "  replicas:\n  runtime: {drain: }\n")).code == 0
+
+
 def test_documents_and_lists_are_taken_apart_and_other_kinds_passed_over(shell: Shell) -> None:
     text = f"kind: Service\n---\n{HEAD}{URI}---\n# nothing\n---\nkind: List\napiVersion: v1\nitems:\n- kind: Pod\n- "
     text += (HEAD + "    uri: 5\n").replace("\n", "\n  ").rstrip() + "\n"
