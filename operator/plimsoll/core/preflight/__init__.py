@@ -1,0 +1,1 @@
+"""What a preflight concludes from what it measured. Pure; numpy computes."""

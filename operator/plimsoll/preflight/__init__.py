@@ -1,0 +1,1 @@
+"""The preflight Job and `plimsoll preflight --local`: measures a candidate, reports, and exits."""
