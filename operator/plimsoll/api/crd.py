@@ -12,6 +12,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from plimsoll.api.base import GROUP, KIND, VERSION, ApiModel
+from plimsoll.api.revisions import say_revisions
 from plimsoll.api.v1alpha1 import ModelDeployment
 
 PLURAL = "modeldeployments"
@@ -127,6 +128,7 @@ class _Transform:
 def custom_resource_definition() -> dict[str, Any]:
     """Returns the CustomResourceDefinition of ModelDeployment."""
     schema = structural_schema(ModelDeployment)
+    say_revisions(schema["properties"]["spec"], "spec")
     schema["properties"]["metadata"] = {"type": "object"}
     schema["properties"] = {
         "apiVersion": {"type": "string", "description": "Version of the API, plimsoll.dev/v1alpha1."},

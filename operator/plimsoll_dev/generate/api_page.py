@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from plimsoll.api.base import API_VERSION
+from plimsoll.api.revisions import MakesRevision
 from plimsoll_dev.generate.reasons import REASONS
 from plimsoll_dev.generate.schema_fields import SchemaField, bounds_of, fields_of, type_of
 
@@ -15,8 +16,8 @@ _HEAD = f"""\
 
 `kubectl explain mdep.spec` tells the same in the terminal. "Revision: yes" means that a change makes a new revision
 beside the old one, and that traffic moves when the new one is ready and warm; "no" means that it takes effect inside
-the revision. `[]` stands for the items of a list, `{{}}` for the values of a map. Fields in **bold** are required
-within their parent.
+the revision; "by field" sends to the fields below. `[]` stands for the items of a list, `{{}}` for the values of a map.
+Fields in **bold** are required within their parent.
 """
 
 _SECTIONS = (
@@ -29,6 +30,8 @@ _SECTIONS = (
 )
 """Sections by path, the longest first: a field belongs to the first that fits."""
 _ORDER = ("spec", "spec.model", "spec.runtime", "spec.runtime.pod", "spec.runtime.pod.affinity", "status")
+
+_REVISION = {MakesRevision.YES: "yes", MakesRevision.NO: "no", MakesRevision.BY_FIELD: "by field"}
 
 _CONDITIONS = """\
 ## Conditions
@@ -81,7 +84,7 @@ def _home(path: str) -> str:
 def _row(field: SchemaField) -> str:
     name = f"`{field.path}`"
     default = f"`{json.dumps(field.schema['default'])}`" if "default" in field.schema else ""
-    revision = "" if field.makes_revision is None else ("yes" if field.makes_revision else "no")
+    revision = _REVISION[field.makes_revision] if field.makes_revision else ""
     cells = [
         f"**{name}**" if field.required else name,
         type_of(field.schema),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-_REVISION = re.compile(r"Makes a new revision: (yes|no)\.?")
+from plimsoll.api.revisions import MakesRevision, said_by, without_sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,52 +17,37 @@ class SchemaField:
         path: From the object's root, with `[]` for items of lists and `{}` for values of maps.
         schema: Its node of the structural schema.
         required: It must be given when its parent is.
-        makes_revision: What it, or else the nearest field around it that says, says about revisions; None when none
-            does.
-        leaf: Nothing below it has a name.
     """
 
     path: str
     schema: dict[str, Any]
     required: bool
-    makes_revision: bool | None
-    leaf: bool
+
+    @property
+    def makes_revision(self) -> MakesRevision | None:
+        """What the description says about revisions; None when it does not."""
+        return said_by(self.schema.get("description", ""))
 
     @property
     def summary(self) -> str:
         """The description without what it says about revisions."""
-        return _REVISION.sub("", self.schema.get("description", "")).strip()
+        return without_sentence(self.schema.get("description", ""))
 
 
-def fields_of(schema: dict[str, Any]) -> Iterator[SchemaField]:
-    """Yields every named field and, below lists and maps, every item."""
-    yield from _below(schema, "", None)
-
-
-def _below(node: dict[str, Any], path: str, inherited: bool | None) -> Iterator[SchemaField]:  # noqa: FBT001
-    for name, child in node.get("properties", {}).items():
-        required = name in node.get("required", ())
-        yield from _field(child, f"{path}.{name}".lstrip("."), inherited, required=required)
-    if "items" in node:
-        yield from _field(node["items"], f"{path}[]", inherited, required=True)
-    values = node.get("additionalProperties")
+def fields_of(schema: dict[str, Any], path: str = "") -> Iterator[SchemaField]:
+    """Yields every named field below `schema`, which is at `path`, and, below lists and maps, every item."""
+    for name, child in schema.get("properties", {}).items():
+        yield from _field(child, f"{path}.{name}".lstrip("."), required=name in schema.get("required", ()))
+    if "items" in schema:
+        yield from _field(schema["items"], f"{path}[]", required=True)
+    values = schema.get("additionalProperties")
     if isinstance(values, dict):
-        yield from _field(values, f"{path}{{}}", inherited, required=True)
+        yield from _field(values, f"{path}{{}}", required=True)
 
 
-def _field(
-    node: dict[str, Any],
-    path: str,
-    inherited: bool | None,  # noqa: FBT001 - what was said further up
-    *,
-    required: bool,
-) -> Iterator[SchemaField]:
-    said = _REVISION.search(node.get("description", ""))
-    makes_revision = inherited if said is None else said[1] == "yes"
-    children = list(_below(node, path, makes_revision))
-    leaf = all(child.path in (f"{path}[]", f"{path}{{}}") for child in children)
-    yield SchemaField(path, node, required, makes_revision, leaf)
-    yield from children
+def _field(node: dict[str, Any], path: str, *, required: bool) -> Iterator[SchemaField]:
+    yield SchemaField(path, node, required)
+    yield from fields_of(node, path)
 
 
 def type_of(node: dict[str, Any]) -> str:

@@ -45,7 +45,7 @@ def findings(field: SchemaField) -> Iterator[str]:
         yield "enum value that YAML 1.1 reads as a boolean"
     if not field.path.endswith(("[]", "{}")) and not node.get("description"):
         yield "undescribed"
-    if field.path.startswith("spec") and field.leaf and field.makes_revision is None:
+    if field.path.startswith("spec") and not field.path.endswith(("[]", "{}")) and field.makes_revision is None:
         yield "does not say whether it makes a new revision"
 
 
