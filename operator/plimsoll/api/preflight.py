@@ -112,7 +112,10 @@ class Preflight(ApiModel):
     mode: PreflightMode = PreflightMode.ENFORCE
     """Enforce: a failed phase named in enforce rejects the revision; Warn: nothing rejects; Skip: no preflight.
     Default Enforce. Makes a new revision: no."""
-    enforce: Annotated[list[PhaseName], Field(max_length=9, json_schema_extra=dict(SET_LIST))] = list(ENFORCED)
+    enforce: Annotated[
+        list[PhaseName],
+        Field(default_factory=lambda: list(ENFORCED), max_length=9, json_schema_extra=dict(SET_LIST)),
+    ]
     """Phases whose failure rejects; Golden only with expected outputs and Accuracy only with maxLoss. Default Load,
     Golden, Accuracy. Makes a new revision: no."""
     golden: ConfigMapKey | None = None
