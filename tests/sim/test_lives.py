@@ -140,12 +140,14 @@ def foreign_service() -> JsonObject:
     return {"metadata": {"name": "digits", "namespace": NAMESPACE}, "spec": spec}
 
 
-def test_a_foreign_service_is_never_adopted(life: Life) -> None:
+def test_a_foreign_service_is_never_adopted_and_costs_no_pod(life: Life) -> None:
     life.cluster.stranger_makes(Kind.SERVICE, foreign_service())
     theirs = life.cluster.get(Kind.SERVICE, "digits")
     life.apply()
     life.passes(60)
     assert life.cluster.get(Kind.SERVICE, "digits") == theirs
+    assert not life.cluster.stores[Kind.CONTROLLER_REVISION]
+    assert not life.cluster.stores[Kind.DEPLOYMENT]
     assert "Stalled" in life.true()
     assert life.controller.announced.count("NameConflict") == 1
     assert "Service digits exists" in next(c.message for c in life.status().conditions or () if c.type == "Stalled")

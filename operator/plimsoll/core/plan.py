@@ -2,7 +2,8 @@
 
 `plan(observed, now)` is pure and total. It is run again after every change, so it decides from what is there and never
 from what it did before. Order matters where a crash could hurt users: the old revision is marked retired, then status
-names the new one, then the Service moves, and only what has drained is deleted.
+names the new one, then the Service moves, and only what has drained is deleted. What is made is made before the pods
+that need it: Services, whose names may be taken or over quota, before Deployments, which cost machines.
 """
 
 from __future__ import annotations
@@ -165,10 +166,10 @@ class _Planner:
         )
         outcome = status_of.status_for(self.observed, standing, self.now)
         actions = (
-            *self._make_revision(),
-            *self._deployments(kept),
-            *self._revision_services(kept),
             *self._stable_service(stable, create=True),
+            *self._make_revision(),
+            *self._revision_services(kept),
+            *self._deployments(kept),
             *_status_actions(self.observed, outcome),
             *self._stable_service(stable, create=False),
             *self._removals(gone, (*kept, stable)),
@@ -275,7 +276,9 @@ class _Planner:
     def _stable_service(self, stable: str | None, *, create: bool) -> Iterator[Action]:
         """Creates the stable Service, or changes it: two places in the order of actions, never both in one plan.
 
-        Before the first promotion it selects the candidate: its pods answer as soon as they are ready.
+        Creating comes first of all: its name is the likeliest to be a stranger's, and then nothing else was made.
+        Changing comes after status, which names what it selects; before the first promotion that is the candidate,
+        whose pods answer as soon as they are ready.
         """
         owner = self.observed.object.metadata
         if create == (owner.name not in self.observed.services):

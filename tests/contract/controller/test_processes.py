@@ -117,7 +117,7 @@ async def test_a_leader_told_to_end_in_mid_work_ends_in_order_and_the_standby_go
         await eventually(lambda: operated.journal.writes)
         assert await leader.ends(signal.SIGTERM) == 0
         turn = [write.split()[1] for write in operated.journal.writes]
-        assert turn == ["ControllerRevision", "Deployment", "Service", "Service", "ModelDeployment/status"], (
+        assert turn == ["Service", "ControllerRevision", "Service", "Deployment", "ModelDeployment/status"], (
             "what was begun is finished, and no more is begun"
         )
         operated.journal.clear()

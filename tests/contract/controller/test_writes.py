@@ -24,10 +24,10 @@ async def test_a_creation_takes_four_writes_to_children_and_the_next_looks_none(
         await operated.quiet(seconds=0.5)
         revision = operated.stable()
         assert to_children(operated) == [
-            f"apply ControllerRevision {revision}",
-            f"apply Deployment {revision}",
-            f"apply Service {revision}",
             f"apply Service {NAME}",
+            f"apply ControllerRevision {revision}",
+            f"apply Service {revision}",
+            f"apply Deployment {revision}",
         ]
         # Made and serving, and between them, if it was looked at just then, that a pod exists.
         assert operated.journal.writes.count(STATUS) in {2, 3}
@@ -43,8 +43,8 @@ async def test_a_new_model_takes_these_writes_in_this_order(operated: World) -> 
         new = operated.stable()
         assert to_children(operated) == [
             f"apply ControllerRevision {new}",
-            f"apply Deployment {new}",
             f"apply Service {new}",
+            f"apply Deployment {new}",
             f"apply Deployment {old}",  # marked as retired, before
             f"apply Service {NAME}",  # traffic moves
             f"delete Deployment {old}",

@@ -54,8 +54,10 @@ def test_an_empty_cluster_in_words(shell: Shell) -> None:
         f"""\
 ModelDeployment default/digits, generation 1
 
-1. Create ControllerRevision {name}: the spec asks for revision {name}.
-2. Create Deployment {name}: revision {name} has no Deployment.
+1. Create Service digits: Service digits does not exist.
+2. Create ControllerRevision {name}: the spec asks for revision {name}.
+3. Create Service {name}: Service {name} does not exist.
+4. Create Deployment {name}: revision {name} has no Deployment.
 """
     )
     assert "Serving is False (NoModelServerReady)\nReady is False (" in ended.out

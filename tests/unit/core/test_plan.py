@@ -83,12 +83,13 @@ def test_an_upgrade_changes_nothing() -> None:
     assert plan(settled(defaults=UPGRADED_DEFAULTS), NOW) == Plan()
 
 
-def test_the_first_revision_is_made_with_its_snapshot_first() -> None:
+def test_the_first_revision_is_made_with_its_names_and_snapshot_before_its_pods() -> None:
+    """A name that is taken costs nothing then, and no GPU."""
     assert planned(A, None) == [
-        "create ControllerRevision A",
-        "create Deployment A",
-        "create Service A",
         "create Service digits",
+        "create ControllerRevision A",
+        "create Service A",
+        "create Deployment A",
         "write status",
     ]
 
@@ -96,8 +97,8 @@ def test_the_first_revision_is_made_with_its_snapshot_first() -> None:
 def test_a_new_spec_is_made_beside_the_old_one() -> None:
     assert planned(B, STABLE_A, *SERVING_A) == [
         "create ControllerRevision B",
-        "create Deployment B",
         "create Service B",
+        "create Deployment B",
         "write status",
     ]
 
