@@ -1,11 +1,6 @@
-"""Every value is described beside its default, in the schema, and in the table of the chart's README.
-
-After a wanted change: UPDATE_GOLDEN=1 pytest tests/unit/chart.
-"""
+"""Every value is described beside its default and in the schema; the README's table is generated."""
 
 import json
-import os
-import re
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -13,15 +8,42 @@ from typing import Any
 import yaml
 from tests.unit.chart.rendering import CHART, ROOT
 
+from plimsoll_dev.generate.chart_readme import chart_readme, descriptions, leaves
+
 VALUES = (CHART / "values.yaml").read_text(encoding="utf-8")
-README = CHART / "README.md"
-BEGIN, END = "<!-- values: begin -->\n", "<!-- values: end -->\n"
 
 
 def test_every_value_is_described() -> None:
-    described = set(descriptions())
+    described = descriptions(VALUES)
     values = yaml.safe_load(VALUES)
     assert sorted(described) == sorted(path for path, _ in leaves(values, described))
+
+
+def test_the_table_holds_path_default_and_comment_of_each_value() -> None:
+    values = """
+# -- How many
+# there are.
+count: 2
+# No value of its own.
+image:
+  # -- Its tag.
+  tag: ""
+# -- One value, whatever is in it.
+resources:
+  limits: {cpu: 1}
+"""
+    readme = "before\n<!-- values: begin -->\nold\n<!-- values: end -->\nafter\n"
+    assert chart_readme(readme, values).splitlines() == [
+        "before",
+        "<!-- values: begin -->",
+        "| value | default | meaning |",
+        "| --- | --- | --- |",
+        "| `count` | `2` | How many there are. |",
+        '| `image.tag` | `""` | Its tag. |',
+        '| `resources` | `{"limits": {"cpu": 1}}` | One value, whatever is in it. |',
+        "<!-- values: end -->",
+        "after",
+    ]
 
 
 def test_every_value_is_in_the_schema_and_every_property_of_the_schema_has_a_default() -> None:
@@ -39,56 +61,10 @@ def test_the_schema_is_strict_wherever_it_has_properties() -> None:
     assert loose == []
 
 
-def test_the_table_in_the_readme_is_current() -> None:
-    before, rest = README.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    current = before + BEGIN + table() + END + after
-    if "UPDATE_GOLDEN" in os.environ:
-        README.write_text(current, encoding="utf-8")
-    assert README.read_text(encoding="utf-8") == current
-
-
 def test_the_chart_and_the_operator_have_one_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert chart["version"] == chart["appVersion"] == project["version"]
-
-
-def table() -> str:
-    described = descriptions()
-    rows = [
-        f"| `{path}` | `{json.dumps(default)}` | {described[path]} |"
-        for path, default in leaves(yaml.safe_load(VALUES), set(described))
-    ]
-    return "\n".join(["| value | default | meaning |", "| --- | --- | --- |", *rows]) + "\n"
-
-
-def descriptions() -> dict[str, str]:
-    """The `# --` comment above each key of values.yaml, by the key's path."""
-    found: dict[str, str] = {}
-    path: list[str] = []
-    comment: list[str] = []
-    for line in VALUES.splitlines():
-        if match := re.match(r"^( *)([A-Za-z]+):", line):
-            path[len(match[1]) // 2 :] = [match[2]]
-            if comment and comment[0].startswith("-- "):
-                found[".".join(path)] = " ".join(comment).removeprefix("-- ")
-            comment = []
-        elif match := re.match(r"^ *# (.*)$", line):
-            comment.append(match[1])
-        else:
-            comment = []
-    return found
-
-
-def leaves(node: dict[str, Any], stop: set[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Paths and defaults, down to the paths in `stop` or to what is not a map."""
-    for key, value in node.items():
-        path = f"{prefix}{key}"
-        if isinstance(value, dict) and path not in stop:
-            yield from leaves(value, stop, f"{path}.")
-        else:
-            yield path, value
 
 
 def schema_paths(schema: dict[str, Any], prefix: str = "") -> Iterator[str]:
