@@ -11,6 +11,8 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+from plimsoll.cli.version import VERSION
+
 _PROGRAM = "plimsoll"
 _EPILOG = (
     "Exit codes: 0 done, 1 the answer is no, 2 the command could not do its work. All but controller and fetch run \
@@ -140,10 +142,5 @@ def _controller(options: argparse.Namespace) -> int:
 
 
 def _version(_options: argparse.Namespace) -> int:
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
-
-    try:
-        print(version("plimsoll-operator"))
-    except PackageNotFoundError:
-        print("unknown: this is a checkout, not an installed package")
+    print(VERSION)
     return 0

@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError
+import tomllib
+from pathlib import Path
 
 import pytest
 from tests.unit.cli.running import Shell
@@ -26,17 +27,10 @@ def test_the_exit_codes_are_documented(shell: Shell) -> None:
     assert "Exit codes: 0 done, 1 the answer is no, 2" in shell.run("--help").out
 
 
-def test_version(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.metadata.version", lambda name: {"plimsoll-operator": "1.2.3"}[name])
-    assert shell.run("version").out == "1.2.3\n"
-
-
-def test_version_of_a_checkout(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> str:
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr("importlib.metadata.version", missing)
-    assert shell.run("version").out.startswith("unknown")
+def test_the_version_is_that_of_the_project(shell: Shell) -> None:
+    """Without an installed package, as in the image."""
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert shell.run("version").out == f"{project['version']}\n"
 
 
 def test_a_controller_without_a_usable_configuration_says_so_in_one_sentence(shell: Shell) -> None:
