@@ -23,9 +23,12 @@ RUN --mount=type=secret,id=ca-bundle,target=/run/ca-bundle.pem --mount=type=cach
     && tools/bin/pip --python /opt/plimsoll/bin/python install --no-deps --require-hashes --only-binary :all: -r requirements.lock
 
 FROM operator-packages AS operator-build
-COPY operator/plimsoll /opt/plimsoll/lib/python3.11/site-packages/plimsoll
+COPY operator/plimsoll plimsoll
+# Where packages are is the base's to say: its path holds the version of Python.
 # The root file system is read-only in a pod: bytecode that is not here is compiled again at every start.
-RUN /opt/plimsoll/bin/python -m compileall -q /opt/plimsoll/lib/python3.11/site-packages/plimsoll \
+RUN packages="$(/opt/plimsoll/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+    && cp -r plimsoll "$packages/plimsoll" \
+    && /opt/plimsoll/bin/python -m compileall -q "$packages/plimsoll" \
     && printf '#!/opt/plimsoll/bin/python\nfrom plimsoll.__main__ import main\n\nraise SystemExit(main())\n' > /opt/plimsoll/bin/plimsoll \
     && chmod 755 /opt/plimsoll/bin/plimsoll
 
