@@ -72,7 +72,7 @@ def configure(settings: kopf.OperatorSettings) -> kopf.OperatorSettings:
     settings.watching.chunk_size = 100  # lists in pages, as our own caches do: pages set the peak of memory
     settings.watching.server_timeout = 300  # an integer: the API server refuses "300.0"
     settings.watching.inactivity_timeout = 70.0  # silence; servers send a bookmark a minute
-    settings.queueing.idle_timeout = 0.5  # no task is kept for an object at rest
+    settings.queueing.idle_timeout = 0.05  # a task holds its object: 0.5 s held 30 MB at 5,000
     settings.networking.error_backoffs = EndlessBackoffs()  # any re-iterable will do
     settings.execution.max_workers = 1  # there are no synchronous handlers
     return settings
