@@ -46,11 +46,12 @@ class InputSet:
 
         Each keeps a batch dimension of 1 where the model batches.
         """
-        items = [item for case in self.usable for item in _items(case.inputs, batches=self.batches)]
         groups: dict[tuple[tuple[int, ...], ...], list[Tensors]] = {}
-        for item in items:
-            groups.setdefault(tuple(item[name].shape for name in sorted(item)), []).append(item)
-        return tuple(max(groups.values(), key=len)) if groups else ()
+        for case in self.usable:
+            for item in items(case.inputs, batches=self.batches):
+                groups.setdefault(tuple(item[name].shape for name in sorted(item)), []).append(item)
+        largest: list[Tensors] = max(groups.values(), key=len) if groups else []
+        return tuple(largest)
 
 
 def batch_of(rows: Sequence[Tensors], size: int, first: int = 0) -> Tensors:
@@ -64,7 +65,8 @@ def batch_of(rows: Sequence[Tensors], size: int, first: int = 0) -> Tensors:
     return {name: np.concatenate([row[name] for row in chosen]) for name in chosen[0]}
 
 
-def _items(inputs: Tensors, *, batches: bool) -> list[Tensors]:
+def items(inputs: Tensors, *, batches: bool) -> list[Tensors]:
+    """Returns the single items of one request."""
     if not batches:
         return [inputs]
     count = rows_of(inputs, batches=True)
