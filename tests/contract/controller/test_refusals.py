@@ -142,7 +142,7 @@ async def test_a_refusal_is_told_once_and_tried_again(
 
         operated.journal.clear()
         await operated.becomes_ready()
-        assert operated.told() == sorted([told, "Promoted"])
+        await operated.until(lambda: operated.told() == sorted([told, "Promoted"]))
 
 
 async def test_a_revision_that_cannot_be_read_is_told_once_and_stops_nothing_else(operated: World) -> None:
