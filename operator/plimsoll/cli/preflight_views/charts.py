@@ -187,8 +187,9 @@ def latency(figures: LatencyFigures) -> Drawing | None:
         return None
     up, slots = log_scale(usable, BOTTOM, TOP), _Slots(len(known))
     places = [(slots.middle(index), known[quantile]) for index, quantile in enumerate(sorted(known))]
+    half = 0.36 * slots.width
     promises = joined(
-        _promise(check, middle, 0.36 * slots.width, up) for middle, one in places if (check := checks.get(one.quantile))
+        _promise(checks[one.quantile], middle, half, up) for middle, one in places if one.quantile in checks
     )
     axis = names_axis([(middle, percentile(one.quantile)) for middle, one in places], "percentile")
     entries = [("circle", "one", "measured")]
