@@ -83,8 +83,8 @@ class _Sweep:
         self._found[size] = []
         for position in range(min(size, len(order))):
             row = int(order[position])
-            mine = {name: values[position : position + 1] for name, values in answer.items()}
-            self._found[size] += differences(row + 1, await self._answer_alone(row), mine, self._allowed, scores=True)
+            alone = await self._answer_alone(row)
+            self._found[size] += differences(row + 1, alone, _row(answer, position), self._allowed, scores=True)
             self._compared += 1
 
     async def _answer_alone(self, row: int) -> Tensors:
@@ -140,8 +140,17 @@ class _Sweep:
         row = figures.worst.case - 1 if figures.worst else 0
         size = figures.size or figures.sizes[0]
         answer = await self._session.infer(self._session.prepare(batch_of([self._rows[row]], size)))
-        mine = {name: values[:1] for name, values in answer.items()}
-        among_itself = differences(row + 1, await self._answer_alone(row), mine, self._allowed, scores=True)
+        alone = await self._answer_alone(row)
+        among_itself = [
+            one
+            for position in range(size)
+            for one in differences(row + 1, alone, _row(answer, position), self._allowed, scores=True)
+        ]
         if all(one.comparison.within for one in among_itself):
             return "DependsOnNeighbours", "A row's answer depends on the other rows of its batch"
         return "DependsOnBatchSize", "A row's answer depends on the size of its batch"
+
+
+def _row(answer: Tensors, position: int) -> Tensors:
+    """One row's answer; without a row where the answer has too few."""
+    return {name: values[position : position + 1] for name, values in answer.items()}
