@@ -1,6 +1,13 @@
 """Is the confidence that a classifier states the share of its answers that are right?
 
-Confidence is the largest probability of a row.
+Confidence is the largest probability of a row. Expected calibration error and temperature scaling: Guo, Pleiss, Sun and
+Weinberger, "On calibration of modern neural networks", ICML 2017. The noise floor simulates which answers are right
+from the confidences themselves, as in the consistency resampling of Bröcker and Smith, "Increasing the reliability of
+reliability diagrams", Weather and Forecasting 22, 2007.
+
+The temperature is fitted on half the rows and judged on the other half; there is none where it does not lower the log
+loss there with 95 % confidence. The error after it is of all rows, to be compared with that before; a single parameter
+hardly fits noise.
 """
 
 from __future__ import annotations
@@ -72,15 +79,6 @@ def calibration_figures(
     rng: np.random.Generator,
 ) -> CalibrationFigures:
     """Compares stated confidence with the share of right answers.
-
-    Expected calibration error and temperature scaling: Guo, Pleiss, Sun and Weinberger, "On calibration of modern
-    neural networks", ICML 2017. The noise floor simulates which answers are right from the confidences themselves, as
-    in the consistency resampling of Bröcker and Smith, "Increasing the reliability of reliability diagrams", Weather
-    and Forecasting 22, 2007.
-
-    The temperature is fitted on half the rows and judged on the other half; None where it does not lower the log loss
-    there with 95 % confidence. `ece_after` is of all rows, to be compared with `ece`; a single parameter hardly fits
-    noise.
 
     Args:
         output: name of the output, for people.

@@ -2,6 +2,12 @@
 
 Only rows on which exactly one of the two is right carry information about the difference: *lost* rows, which only the
 reference answers rightly, and *won* ones.
+
+The bounds of the loss are the score bounds for the difference of paired proportions (Tango, "Equivalence test and
+confidence interval for the difference in proportions for the paired-sample design", Statistics in Medicine 17, 1998):
+unlike the normal approximation, one lost row does not look better than none. `low` belongs to the two-sided 95 %
+interval, `high` is the one-sided 95 % bound. Where no row is lost or won, `high` is 3/n (Hanley and Lippman-Hand, "If
+nothing goes wrong, is everything all right?", JAMA 249, 1983).
 """
 
 from __future__ import annotations
@@ -40,12 +46,6 @@ def accuracy_figures(
 ) -> AccuracyFigures:
     """Compares predicted with true labels, row by row.
 
-    The bounds of the loss are the score bounds for the difference of paired proportions (Tango, "Equivalence test and
-    confidence interval for the difference in proportions for the paired-sample design", Statistics in Medicine 17,
-    1998): unlike the normal approximation, one lost row does not look better than none. `low` belongs to the two-sided
-    95 % interval, `high` is the one-sided 95 % bound. Where no row is lost or won, `high` is 3/n (Hanley and
-    Lippman-Hand, "If nothing goes wrong, is everything all right?", JAMA 249, 1983).
-
     Args:
         reference: what it is compared with, for people: `stable`, or a name.
         labels: shape (n,), the truth: integers or text.
@@ -58,10 +58,7 @@ def accuracy_figures(
         ValueError: no rows, or arrays of different length.
 
     """
-    if not labels.shape == candidate.shape == reference_predictions.shape or labels.ndim != 1 or labels.size == 0:
-        raise ValueError(
-            f"{labels.shape} labels, {candidate.shape} and {reference_predictions.shape} predictions to compare"
-        )
+    _check(labels, candidate, reference_predictions)
     right, reference_right = candidate == labels, reference_predictions == labels
     lost, won = int(np.sum(reference_right & ~right)), int(np.sum(right & ~reference_right))
     low, high = _bounds(lost, won, labels.size)
@@ -77,6 +74,11 @@ def accuracy_figures(
         agreement=float(np.mean(candidate == reference_predictions)),
         worst_classes=_worst_classes(labels, right, reference_right, class_names),
     )
+
+
+def _check(labels: Labels, candidate: Labels, reference: Labels) -> None:
+    if not labels.shape == candidate.shape == reference.shape or labels.ndim != 1 or labels.size == 0:
+        raise ValueError(f"{labels.shape} labels, {candidate.shape} and {reference.shape} predictions to compare")
 
 
 def accuracy_status(figures: AccuracyFigures) -> tuple[PhaseStatus, str, str]:
