@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from plimsoll.core.preflight.batch_profile import SizeSamples, enough
+from plimsoll.api.preflight_report import Cliff, CliffKind
+from plimsoll.core.preflight.batch_profile import SizeSamples, enough, find_cliffs
 from plimsoll.preflight.client import Prepared, Session, Statistics
 from plimsoll.preflight.failures import CallError, NoAnswerError, OverloadedError, RefusedError, ServerGoneError
 from plimsoll.preflight.inputs import batch_of
@@ -24,6 +25,8 @@ ROUND_REQUESTS: Final = 80
 """Three rounds of these are enough for p90 and p95."""
 LEAST_REQUESTS: Final = 3
 """In a round, however slow the size is."""
+LOCATING_REQUESTS: Final = 10
+"""In a round at a size between two others, when a cliff between these is located."""
 
 
 @dataclass(slots=True)
@@ -40,6 +43,10 @@ class _Size:
         return SizeSamples(self.batch, rounds, self.failure or None)
 
     @property
+    def item_ms(self) -> float:
+        return float(np.median(np.concatenate(self.samples().latencies_ms))) / self.batch
+
+    @property
     def settled(self) -> bool:
         return bool(self.failure) or (len(self.rounds) >= ROUNDS and enough(self.samples().latencies_ms))
 
@@ -50,13 +57,33 @@ class Sweep:
 
     Attributes:
         samples: By size, ascending; a size that was not reached is absent.
+        between: The same for sizes in between, where a cliff was located.
         overhead_ms: Part of a single request's time in which the model does not compute: network, decoding, queueing.
         broken: The error that ended the sweep, where the server died or hung.
     """
 
     samples: list[SizeSamples]
     overhead_ms: float
+    between: list[SizeSamples] = field(default_factory=list)
     broken: ServerGoneError | NoAnswerError | None = None
+
+    @property
+    def everything(self) -> list[SizeSamples]:
+        """All sizes, ascending."""
+        return sorted([*self.samples, *self.between], key=lambda size: size.batch)
+
+    def cliffs(self) -> list[Cliff]:
+        """Returns the cliffs where they were located; a slope that no two neighbouring sizes show stays where it was.
+
+        Whether there is a cliff is told by the wanted sizes alone: a fifth more for each item between 32 and 64 is one
+        cliff, however gradual, and no smaller step of it would be.
+        """
+        coarse, fine = find_cliffs(self.samples), find_cliffs(self.everything)
+        return [next((near for near in fine if self._locates(near, cliff)), cliff) for cliff in coarse]
+
+    def _locates(self, near: Cliff, cliff: Cliff) -> bool:
+        below = _size_below(self.samples, cliff.batch)
+        return near.kind is cliff.kind and below < near.batch <= cliff.batch
 
 
 def batch_sizes(largest: int, wanted: Sequence[int] | None) -> list[int]:
@@ -71,9 +98,9 @@ async def sweep(session: Session, context: Context, rows: Sequence[Tensors], sec
     Raises:
         RefusedError, OverloadedError: Not even a single item is answered.
     """
-    run = _Sweeper(session, context, seconds, [])
+    run = _Sweeper(session, context, rows, seconds)
     for batch in batch_sizes(session.served.largest_batch, context.request.preflight.batch_sizes):
-        run.sizes.append(_Size(batch, session.prepare(batch_of(rows, batch))))
+        run.sizes.append(run.size(batch))
     return await run.run()
 
 
@@ -81,8 +108,10 @@ async def sweep(session: Session, context: Context, rows: Sequence[Tensors], sec
 class _Sweeper:
     session: Session
     context: Context
+    rows: Sequence[Tensors]
     seconds: float
-    sizes: list[_Size]
+    sizes: list[_Size] = field(default_factory=list)
+    between: list[_Size] = field(default_factory=list)
     until: float = 0.0
     overhead_ms: float = 0.0
 
@@ -100,6 +129,7 @@ class _Sweeper:
                 if not open_sizes or (number and self.late()):
                     break
                 await self.round(number, open_sizes)
+            await self.locate_cliffs()
         except (ServerGoneError, NoAnswerError) as error:
             return self.result(error)
         return self.result()
@@ -144,6 +174,28 @@ class _Sweeper:
             except (RefusedError, OverloadedError) as error:
                 size.failure = error.message
 
+    async def locate_cliffs(self) -> None:
+        """Halves the distance between the sizes on either side of a cliff until they are neighbours."""
+        for cliff in find_cliffs([size.samples() for size in self.sizes]):
+            if cliff.kind in (CliffKind.ITEM_TIME, CliffKind.THROUGHPUT):
+                known = {size.batch: size for size in self.sizes}
+                before = known[_size_below([size.samples() for size in self.sizes], cliff.batch)]
+                await self.locate(before, known[cliff.batch])
+
+    async def locate(self, before: _Size, cliff: _Size) -> None:
+        while cliff.batch - before.batch > 1 and not self.late():
+            middle = self.size((before.batch + cliff.batch) // 2)
+            self.context.tell(1.0, f"batch {middle.batch}, locating a cliff")
+            if not await self.works(middle, LEAST_REQUESTS):
+                return
+            middle.rounds = [await self.send(middle, LOCATING_REQUESTS, self.share) for _ in range(ROUNDS)]
+            self.between.append(middle)
+            nearer_before = middle.item_ms**2 < before.item_ms * cliff.item_ms
+            before, cliff = (middle, cliff) if nearer_before else (before, middle)
+
+    def size(self, batch: int) -> _Size:
+        return _Size(batch, self.session.prepare(batch_of(self.rows, batch)))
+
     async def send(self, size: _Size, requests: int, seconds: float = 0.0) -> list[float]:
         """Sends up to so many requests, at least a few, and returns their latencies in milliseconds."""
         clock = self.context.clock.monotonic
@@ -164,8 +216,14 @@ class _Sweeper:
         return self.context.clock.monotonic() > self.until
 
     def result(self, broken: ServerGoneError | NoAnswerError | None = None) -> Sweep:
-        measured = [size.samples() for size in self.sizes]
-        return Sweep([size for size in measured if size.latencies_ms or size.failure], self.overhead_ms, broken)
+        measured, between = ([size.samples() for size in sizes] for sizes in (self.sizes, self.between))
+        return Sweep(
+            [size for size in measured if size.latencies_ms or size.failure], self.overhead_ms, between, broken
+        )
+
+
+def _size_below(samples: Sequence[SizeSamples], batch: int) -> int:
+    return max((size.batch for size in samples if size.works and size.batch < batch), default=0)
 
 
 def _compute_ms(before: Statistics, after: Statistics) -> float:

@@ -61,9 +61,23 @@ def test_a_cliff_is_located_and_explained() -> None:
     report, figures = examine(TimedSession(cliff_at_64, max_batch=128))
     assert (report.status, report.reason) == (PhaseStatus.WARNED, "BatchCliff")
     assert [(cliff.batch, cliff.kind) for cliff in figures.cliffs] == [(64, CliffKind.ITEM_TIME)]
-    assert figures.recommended_max_batch == 32
-    assert "maximum batch size at 32" in report.message
+    assert figures.recommended_max_batch == 63
+    assert "maximum batch size at 63" in report.message
     assert "spec.model.config.maxBatchSize" in report.message
+
+
+@pytest.mark.parametrize("at", [33, 40, 50, 64])
+def test_a_cliff_between_two_sizes_is_located(at: int) -> None:
+    _, figures = examine(TimedSession(lambda batch: (4.0 + 0.25 * batch) * (3 if batch >= at else 1)))
+    assert [cliff.batch for cliff in figures.cliffs] == [at]
+
+
+def test_a_gradual_rise_is_a_cliff_at_the_size_that_shows_it() -> None:
+    def gradual(batch: int) -> float:
+        return batch * (1.0 if batch <= 32 else 1 + (batch - 32) / 40)
+
+    _, figures = examine(TimedSession(gradual))
+    assert [cliff.batch for cliff in figures.cliffs] == [64]
 
 
 @pytest.mark.parametrize("batch_ms", [constant, linear])

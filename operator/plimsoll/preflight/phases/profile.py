@@ -21,7 +21,6 @@ from plimsoll.api.preflight_report import (
 from plimsoll.core.preflight.batch_profile import (
     batch_rows,
     batch_time_ms,
-    find_cliffs,
     fit,
     knee,
     recommended_max_batch,
@@ -85,8 +84,8 @@ class _Profile:
 
     @classmethod
     def of(cls, measured: Sweep) -> _Profile:
-        rows = batch_rows(measured.samples)
-        return cls(measured, rows, fit(rows), find_cliffs(measured.samples))
+        rows = batch_rows(measured.everything)
+        return cls(measured, rows, fit(rows), measured.cliffs())
 
     def figures(
         self,
