@@ -27,7 +27,7 @@ from plimsoll.preflight.load import precise_loop
 from plimsoll.preflight.phases import InterruptedPhaseError, Outcome, Phase, latency, memory, profile
 from plimsoll_dev.images.local_triton import LocalTriton, running_triton
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("measuring")]  # one at a time: they share two cores
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from plimsoll.preflight.request import DataFile, Examiner, Peer, Request
 from plimsoll.preflight.run import run_preflight
 from plimsoll_dev.images.local_triton import LocalTriton, running_triton
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("measuring")]  # one at a time: they share two cores
 
 LINEAR_CONFIG = """
 backend: "onnxruntime"
@@ -167,7 +167,9 @@ def test_faults_in_answers_are_named_and_reject_only_where_the_spec_says(tmp_pat
     assert (random.outcome, random.reason) == (Outcome.REJECTED, "Nondeterministic")
     assert random.figures.determinism is not None
     assert not random.figures.determinism.cacheable
-    assert (neighbours.outcome, neighbours.reason) == (Outcome.REJECTED, "DependsOnNeighbours")
+    assert neighbours.outcome is Outcome.REJECTED
+    assert of(neighbours, PhaseName.BATCH_INVARIANCE).reason == "DependsOnNeighbours"
+    assert of(neighbours, PhaseName.DETERMINISM).reason in ("BitEqual", "DiffersConcurrently")  # if they met in a batch
     assert (raising.outcome, of(raising, PhaseName.BATCH_INVARIANCE).reason) == (Outcome.PASSED, "BatchRefused")
     assert "A batch of 64" in of(raising, PhaseName.BATCH_INVARIANCE).message
 

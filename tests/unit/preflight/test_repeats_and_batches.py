@@ -105,7 +105,10 @@ class TestDeterminism:
             return {"y": plain(inputs) + (crowd > 1)}
 
         _, figures, _ = await self.examined(mixes_up, repeats=2)
-        assert figures.level is NONDETERMINISTIC
+        assert (figures.level, figures.alone) == (NONDETERMINISTIC, None)
+        report, figures, _ = await self.examined(mixes_up, repeats=4)
+        assert (report.reason, figures.level, figures.alone) == ("DiffersConcurrently", NONDETERMINISTIC, EXACT)
+        assert "only while others are being answered" in report.message
 
     async def test_without_time_two_rounds_are_compared(self) -> None:
         async with session_with(Model(lambda inputs: {"y": plain(inputs)})) as (session, server):
@@ -204,10 +207,24 @@ class TestBatchInvariance:
 
     async def test_a_nondeterministic_model_differs_without_neighbours(self) -> None:
         known = Figures(
-            determinism=DeterminismFigures(level=NONDETERMINISTIC, cases=1, repeats=2, concurrency=1, cacheable=False)
+            determinism=DeterminismFigures(
+                level=NONDETERMINISTIC, alone=NONDETERMINISTIC, cases=1, repeats=3, concurrency=1, cacheable=False
+            )
         )
         report, _ = await self.examined(Noise(1.0), figures=known)
         assert (report.status, report.reason) == ("Skipped", "Nondeterministic")
+
+    @pytest.mark.parametrize("alone", [EXACT, None])
+    async def test_a_model_that_differs_only_in_company_is_asked_whether_neighbours_are_why(
+        self, alone: DeterminismLevel | None
+    ) -> None:
+        known = Figures(
+            determinism=DeterminismFigures(
+                level=NONDETERMINISTIC, alone=alone, cases=1, repeats=3, concurrency=1, cacheable=False
+            )
+        )
+        report, _ = await self.examined(lambda inputs: {"y": plain(inputs)}, figures=known)
+        assert report.status == "Passed"
 
     async def test_without_time_the_sizes_left_out_are_counted(self) -> None:
         report, figures = await self.examined(lambda inputs: {"y": plain(inputs)}, seconds=0)

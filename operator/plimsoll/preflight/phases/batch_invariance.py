@@ -32,13 +32,13 @@ _ROWS: Final = 64
 async def examine(session: Session, context: Context) -> Outcome:
     """Compares the answer to each row alone with its answers in batches of 2, 4, 8, … in shuffled order."""
     largest = min(session.served.max_batch_size, _LARGEST)
-    level = context.figures.determinism.level if context.figures.determinism else None
+    alone = context.figures.determinism.alone if context.figures.determinism else None
     rows = context.inputs.rows()[:_ROWS]
     if largest < 2:  # noqa: PLR2004 - a batch of two
         return context.report(PhaseStatus.SKIPPED, "NotBatching", "Each request is an execution of its own."), None
     if not rows:
         return context.report(PhaseStatus.SKIPPED, "InputsRefused", "The model takes none of the inputs."), None
-    if level is DeterminismLevel.NONDETERMINISTIC:
+    if alone is DeterminismLevel.NONDETERMINISTIC:
         return context.report(
             PhaseStatus.SKIPPED, "Nondeterministic", "The answers differ without any neighbours as well."
         ), None
