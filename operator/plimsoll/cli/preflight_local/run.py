@@ -17,6 +17,7 @@ from plimsoll.cli.preflight_local.request import Stated, request_for, stated
 from plimsoll.cli.preflight_local.server import LocalServer, program, running
 from plimsoll.cli.preflight_local.signals import interruptible
 from plimsoll.errors import Invalid, PlimsollError
+from plimsoll.preflight.event_loop import run_precisely
 from plimsoll.preflight.progress import Progress
 from plimsoll.preflight.request import Request
 from plimsoll.preflight.run import run_preflight
@@ -51,7 +52,7 @@ def _run(options: argparse.Namespace, found: Stated) -> PreflightReport:
     if options.url:
         model = options.model or found.name or own_name
         with shown_progress() as progress:
-            return asyncio.run(run_preflight(request_for(options, found, model, options.url, None), progress))
+            return run_precisely(run_preflight(request_for(options, found, model, options.url, None), progress))
     command = program(options.triton)
     name = served_name(options.model) if options.model else found.name or own_name
     with TemporaryDirectory(prefix="plimsoll-preflight-") as made:
@@ -61,7 +62,7 @@ def _run(options: argparse.Namespace, found: Stated) -> PreflightReport:
         started = running(command, repository, work, options.triton_option or (), complete_config=complete)
         with started as server, shown_progress() as progress:
             request = request_for(options, found, name, server.address, server.process.pid)
-            return asyncio.run(_examine(request, progress, server))
+            return run_precisely(_examine(request, progress, server))
 
 
 def _laid_out(folder: Path, work: Path, name: str, entry: str | None, found: Stated) -> Path:
