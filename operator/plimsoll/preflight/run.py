@@ -18,7 +18,7 @@ from plimsoll.api.base import parse_duration
 from plimsoll.api.preflight import PreflightMode
 from plimsoll.api.preflight_report import Figures, InputSource, PhaseName, PhaseReport, PhaseStatus, PreflightReport
 from plimsoll.api.preflight_report import Outcome as Verdict
-from plimsoll.core.preflight.verdict import SERVER_REASONS, mark_enforced, outcome
+from plimsoll.core.preflight.verdict import SERVER_GONE, SERVER_REASONS, mark_enforced, outcome
 from plimsoll.errors import Invalid, PlimsollError
 from plimsoll.kube.clock import SYSTEM_CLOCK, Clock
 from plimsoll.preflight.budget import Budget
@@ -134,7 +134,7 @@ class _Run:
                 continue
             await self._run(session, name, self.budget.share(name), inputs, *peers)
             if self.reports[-1].reason in SERVER_REASONS:
-                self.skip_rest("ServerGone", f"The server did not survive the phase {name}.")
+                self.skip_rest(SERVER_GONE, f"The server did not survive the phase {name}.")
                 return
 
     def skip_rest(self, reason: str, message: str) -> None:

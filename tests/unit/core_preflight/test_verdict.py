@@ -42,6 +42,25 @@ def phases(**statuses: PhaseStatus | tuple[PhaseStatus, str]) -> list[PhaseRepor
         (phases(profile=(FAILED, "ServerDied")), ENFORCE, ENFORCED, (Outcome.REJECTED, "ServerDied")),
         (phases(memory=(FAILED, "ModelHangs")), ENFORCE, ENFORCED, (Outcome.REJECTED, "ModelHangs")),
         (phases(profile=(FAILED, "ServerDied")), ENFORCE, [], (Outcome.PASSED, "PassedWithWarnings")),
+        # What was to be proved after it is not proved; what was proved before it is.
+        (
+            phases(profile=(FAILED, "ServerDied"), accuracy=(SKIPPED, "ServerGone")),
+            ENFORCE,
+            [PhaseName.ACCURACY],
+            (Outcome.REJECTED, "ServerDied"),
+        ),
+        (
+            phases(profile=(FAILED, "ServerDied"), accuracy=(SKIPPED, "ServerGone")),
+            ENFORCE,
+            [PhaseName.GOLDEN],
+            (Outcome.PASSED, "PassedWithWarnings"),
+        ),
+        (
+            phases(profile=(FAILED, "ServerDied"), accuracy=(SKIPPED, "ServerGone")),
+            WARN,
+            [PhaseName.ACCURACY],
+            (Outcome.PASSED, "PassedWithWarnings"),
+        ),
         # Not having looked is no pass, in any mode.
         (phases(load=SKIPPED), ENFORCE, ENFORCED, (Outcome.ERROR, "Incomplete")),
         (phases(load=SKIPPED), WARN, [], (Outcome.ERROR, "Incomplete")),

@@ -314,6 +314,13 @@ class TestServerGone:
         report = await self.crash(restarts=False, examiner=Examiner(url="http://127.0.0.1:1"))
         assert (report.outcome, report.reason) == (Outcome.ERROR, "ServerLost")
 
+    async def test_an_examiner_that_falls_silent_at_the_end_of_patience_is_no_witness(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(witness, "PATIENCE_S", 0.01)
+        report = await self.crash(restarts=False, examiner=Examiner(url="http://127.0.0.1:1"))
+        assert (report.outcome, report.reason) == (Outcome.ERROR, "ServerLost")
+
     async def test_with_its_examiner_there_the_pod_stays_and_the_server_crashed(self) -> None:
         async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
