@@ -178,7 +178,15 @@ class TestLoad:
             ({"inputs": [("x", "FP64", [2])]}, "The input 'x' is FP64 [2] in the spec and served as FP32 [2]."),
             ({"inputs": [("x", "FP32", [3])]}, "The input 'x' is FP32 [3] in the spec and served as FP32 [2]."),
             ({"inputs": [("x", "FP32", [2, 2])]}, "is FP32 [2, 2] in the spec"),
-            ({"outputs": [("z", "FP32", [3])]}, "The spec names the outputs z, served are y."),
+            (
+                {"outputs": [("z", "FP32", [3])]},
+                "The spec names 1 output that the model does not have: z. The model has 1 output that the spec",
+            ),
+            (
+                {"inputs": [("x", "FP32", [2]), *((f"ü{n:03}" * 40, "FP32", [2]) for n in range(500))]},
+                f"The spec names 500 inputs that the model does not have: {('ü000' * 40)[:64]}…, ",
+            ),
+            ({"inputs": []}, "The model has 1 input that the spec does not name: x."),
         ],
     )
     async def test_what_is_served_has_to_be_what_the_spec_says(self, fields: dict[str, Any], message: str) -> None:
@@ -189,6 +197,7 @@ class TestLoad:
         report = await run_against(Model(answers), phases(), **stated)
         assert report.reason == ("InterfaceMismatch" if message else "Passed")
         assert message in report.message
+        assert len(report.message) < 1000
 
 
 class TestGoldenFile:

@@ -11,6 +11,7 @@ from plimsoll.core.preflight.comparison import Comparison, Tolerance, compare, d
 from plimsoll.core.triton.tensors import DYNAMIC, shape_text
 from plimsoll.errors import Invalid
 from plimsoll.preflight.client import Served
+from plimsoll.preflight.phases.naming import listed
 from plimsoll.preflight.tensors import NUMPY_TYPES, Tensors
 
 Tolerances = Mapping[str, Tolerance]
@@ -37,7 +38,7 @@ def tolerances(served: Served, stated: Iterable[OutputTolerance] | None) -> Tole
         if one.output not in found:
             raise Invalid(
                 "UnknownOutput",
-                f"spec.preflight.tolerance names the output '{one.output}', the model gives {', '.join(found)}.",
+                f"spec.preflight.tolerance names the output '{one.output}', the model gives {listed([*found])}.",
             )
         if one.absolute is not None or one.relative is not None:
             found[one.output] = Tolerance(float(one.absolute or 0), float(one.relative or 0), exact=False)
