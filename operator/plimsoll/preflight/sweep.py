@@ -99,7 +99,7 @@ async def sweep(session: Session, context: Context, rows: Sequence[Tensors], sec
         RefusedError, OverloadedError: Not even a single item is answered.
     """
     run = _Sweeper(session, context, rows, seconds)
-    for batch in batch_sizes(session.served.largest_batch, context.request.preflight.batch_sizes):
+    for batch in batch_sizes(session.largest_batch, context.request.preflight.batch_sizes):
         run.sizes.append(run.size(batch))
     return await run.run()
 

@@ -70,7 +70,7 @@ async def _examine(session: Session, context: Context, max_loss: float | None) -
     scoring = find_scoring(session.served, [row.label for row in rows], check.output if check else None)
     answers = _Answers()
     asked = 0
-    largest = min(session.served.largest_batch, reference.served.largest_batch)
+    largest = min(session.largest_batch, reference.largest_batch)
     for chunk in chunks(rows, largest, context.rng):
         if asked and context.time_left() <= 0:
             break

@@ -38,7 +38,7 @@ async def examine(session: Session, context: Context) -> Outcome:
     found: list[NDArray[np.float64]] = []
     labels: list[NDArray[Any]] = []
     asked = 0
-    for chunk in chunks(rows, session.served.largest_batch, context.rng):
+    for chunk in chunks(rows, session.largest_batch, context.rng):
         if asked and context.time_left() <= 0:
             break
         answer = await _answer(session, chunk)

@@ -63,9 +63,11 @@ async def _rate(session: Session, context: Context) -> tuple[float, str]:
 async def _alone_ms(session: Session, context: Context) -> float:
     request = session.prepare(context.inputs.rows()[0])
     started = context.clock.monotonic()
-    for _ in range(LEAST_REQUESTS):
+    sent = 0
+    while sent < LEAST_REQUESTS and (not sent or context.time_left() > 0):
         await session.send(request)
-    return max((context.clock.monotonic() - started) * 1000 / LEAST_REQUESTS, 1e-3)
+        sent += 1
+    return max((context.clock.monotonic() - started) * 1000 / sent, 1e-3)
 
 
 def latency_figures(result: LoadResult, rate: float, asked: Sequence[Promise], lost_ms: float) -> LatencyFigures:
