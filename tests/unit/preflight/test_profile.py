@@ -187,9 +187,22 @@ def test_no_usable_input_is_a_reason_to_skip() -> None:
 
 def test_a_slow_model_gets_a_few_requests_of_every_size_and_no_more() -> None:
     session = TimedSession(lambda batch: 500.0 * batch, max_batch=8)
-    _, figures = examine(session, seconds=10)
+    _, figures = examine(session, seconds=10, request_timeout_s=30.0)
+    assert [row.batch for row in figures.rows] == [1, 2, 4, 8]
     assert all(row.median_ms == pytest.approx(500 * row.batch) for row in figures.rows)
     assert len(session.sent) < 60
+
+
+def test_a_slow_model_is_not_taken_for_one_that_hangs_at_its_larger_batches() -> None:
+    """A second for each item: 32 of them take longer than a request may."""
+    session = TimedSession(lambda batch: 1000.0 * batch, max_batch=64)
+    report, figures = examine(session, seconds=34, request_timeout_s=30.0)
+    assert report.status is PhaseStatus.PASSED
+    assert [row.batch for row in figures.rows] == [1, 2, 4, 8]
+    assert max(session.sent) == 8
+    assert report.message.endswith(
+        "Batches of 16 and more were left out: they would take about as long as a model that hangs."
+    )
 
 
 def test_predictions_are_scaled_by_what_was_measured_at_one_replica() -> None:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from plimsoll.api.preflight_report import PhaseReport, PhaseStatus
 from plimsoll.api.vocabulary import DataType
+from plimsoll.core.preflight.naming import listed
 from plimsoll.core.preflight.paired import accuracy_figures, accuracy_status
 from plimsoll.errors import Invalid
 from plimsoll.preflight.client import Session
 from plimsoll.preflight.failures import CallError, RefusedError
 from plimsoll.preflight.labelled import Chunk, chunks, read_rows
 from plimsoll.preflight.phases import Context, Outcome, PeerGoneError
-from plimsoll.preflight.phases.naming import listed
 from plimsoll.preflight.scoring import Scoring, classes, find_scoring
 
 _OTHER: Final = "Name a model that takes these rows in spec.preflight.accuracy.reference."

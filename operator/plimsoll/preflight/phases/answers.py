@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from plimsoll.api.preflight import OutputTolerance
 from plimsoll.api.preflight_report import WorstDifference
 from plimsoll.core.preflight.comparison import Comparison, Tolerance, compare, default_tolerance
+from plimsoll.core.preflight.naming import listed
 from plimsoll.core.triton.tensors import DYNAMIC, shape_text
 from plimsoll.errors import Invalid
 from plimsoll.preflight.client import Served
-from plimsoll.preflight.phases.naming import listed
 from plimsoll.preflight.tensors import NUMPY_TYPES, Tensors
 
 Tolerances = Mapping[str, Tolerance]

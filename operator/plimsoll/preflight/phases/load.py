@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plimsoll.api.preflight_report import LoadFigures, ModelKind, PhaseStatus, ServedTensor
+from plimsoll.core.preflight.naming import counted, listed
 from plimsoll.core.triton.tensors import DYNAMIC, shape_text
 from plimsoll.errors import PlimsollError
 from plimsoll.preflight.client import Served, Session
 from plimsoll.preflight.failures import RefusedError
 from plimsoll.preflight.phases import Context, Outcome
-from plimsoll.preflight.phases.naming import counted, listed
 
 _UNPROVED = {
     ModelKind.DECOUPLED: "it may answer a request with any number of responses",

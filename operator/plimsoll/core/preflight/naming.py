@@ -1,4 +1,4 @@
-"""Names of tensors in sentences, of a model that may have hundreds with names of any length."""
+"""Numbers and names in sentences: a model may have hundreds of tensors, with names of any length."""
 
 from __future__ import annotations
 
@@ -20,3 +20,8 @@ def listed(names: Sequence[str]) -> str:
 def counted(count: int, noun: str) -> str:
     """Returns `1 input`, `2 inputs`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def figure(value: float) -> str:
+    """Returns a number to three digits, for people: `56,600` and not `5.66e+04`."""
+    return f"{float(f'{value:.3g}'):,.12g}"
