@@ -179,7 +179,7 @@ class _Run:
         return Session(address, model, self.request.request_timeout_s, self.clock)
 
     async def _peer(self, stack: AsyncExitStack, peer: Peer | None) -> Session | None:
-        """Connects to another server; None also when it does not answer, which the phases that need it judge."""
+        """Connects to another server; None also when it does not answer, or of no use, which the phases judge."""
         if peer is None:
             return None
         session = await stack.enter_async_context(self._session(peer.address, peer.model))
@@ -187,7 +187,7 @@ class _Run:
             if await session.wait_ready(_PEER_READY_S):
                 await session.describe()
                 return session
-        except CallError:
+        except (CallError, Invalid):
             pass
         return None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.support.oip_server import Die, Model, Tensors, serving
-from tests.support.preflighting import f32, request
+from tests.support.preflighting import f32, peer, request
 
 from plimsoll.api.preflight_report import (
     InputSource,
@@ -89,6 +89,15 @@ async def test_figures_of_earlier_phases_reach_later_ones() -> None:
     assert isinstance(seen[0].figures.load, LoadFigures)
     assert seen[0].figures.golden is not None
     assert seen[0].inputs.source is InputSource.GENERATED
+
+
+async def test_a_stable_revision_that_cannot_be_described_is_as_none_that_answers() -> None:
+    seen: list[Context] = []
+    unknown: Any = [("y", "INVALID", [3])]
+    async with serving(Model(answers, outputs=unknown)) as stable:
+        report = await run_against(Model(answers), phases(profile=passes(seen)), stable=peer(stable.address))
+    assert report.outcome is Outcome.PASSED
+    assert seen[0].stable is None
 
 
 async def test_a_preflight_that_is_repeated_asks_the_same() -> None:
