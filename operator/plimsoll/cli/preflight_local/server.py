@@ -49,7 +49,8 @@ class LocalServer:
     def complaints(self) -> str:
         """Returns the server's errors; where it has none, the end of its output."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return "\n".join([line for line in lines if line.startswith(("E", "error"))] or lines[-_LOG_LINES:])
+        errors = [line for line in lines if line.startswith(("E", "error"))]
+        return "\n".join(errors or lines[-_LOG_LINES:]) or "It wrote nothing."
 
     def blames_the_model(self) -> bool:
         """Tells whether the server ended because it could not load a model."""
