@@ -73,19 +73,18 @@ def test_unknown_figures_are_dashes_and_never_zeros() -> None:
 
 
 def blanked(model: BaseModel) -> Iterator[BaseModel]:
-    """Copies of a model, each with one field that may be unknown, or may be empty, or a number, taken away."""
+    """Copies of a model, each with one field that may be unknown, or may be empty, or a number, taken away.
+
+    Of a list only the first item is changed: the rows of a table hold the same kinds of figures.
+    """
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
         if isinstance(value, BaseModel):
             yield from (model.model_copy(update={name: child}) for child in blanked(value))
         if isinstance(value, list):
             yield model.model_copy(update={name: []})
-            for index, item in enumerate(value):
-                if isinstance(item, BaseModel):
-                    yield from (
-                        model.model_copy(update={name: [*value[:index], child, *value[index + 1 :]]})
-                        for child in blanked(item)
-                    )
+            if value and isinstance(value[0], BaseModel):
+                yield from (model.model_copy(update={name: [child, *value[1:]]}) for child in blanked(value[0]))
         if "None" in str(field.annotation):
             yield model.model_copy(update={name: None})
         if isinstance(value, float):
@@ -94,8 +93,7 @@ def blanked(model: BaseModel) -> Iterator[BaseModel]:
 
 @pytest.mark.parametrize("make", [good, rejected])
 def test_no_missing_or_odd_figure_stops_a_view(make: Callable[[], PreflightReport]) -> None:
-    # One in 17 of two thousand: rows of a table repeat the same kinds of figures.
-    for report in itertools.islice(blanked(make()), 0, None, 17):
+    for report in itertools.islice(blanked(make()), 0, None, 7):  # of 250: each is drawn twice
         assert isinstance(report, PreflightReport)
         assert shown(report).startswith("Preflight of digits")
         assert page(report).endswith("</html>\n")

@@ -117,18 +117,18 @@ MODELS = st.builds(
 )
 
 
-@settings(max_examples=4, deadline=None, phases=(Phase.explicit, Phase.generate))  # an example takes a second
+@settings(max_examples=3, deadline=None, phases=(Phase.explicit, Phase.generate))  # an example takes a second
 @given(MODELS, st.floats(1.5, 8))
 def test_capacity_grows_with_replicas_and_objective_and_stays_below_saturation(model: QueueModel, looseness: float):
     """At the median, which needs few requests."""
     slo = looseness * (model.batch_time_ms(1) + model.max_delay_ms)
 
     def totals(slo_ms: float) -> list[float]:
-        answers = predicted_capacity(model, slo_ms, 0.5, np.random.default_rng(1), (1, 2, 4))
+        answers = predicted_capacity(model, slo_ms, 0.5, np.random.default_rng(1), (1, 3))
         return [answer.requests_per_s for answer in answers]
 
     tight, loose = totals(slo), totals(2 * slo)
     assert tight == sorted(tight)
     assert all(more >= less * 0.99 for less, more in zip(tight, loose, strict=True))
-    for total, replicas in zip(loose, (1, 2, 4), strict=True):
+    for total, replicas in zip(loose, (1, 3), strict=True):
         assert total <= saturation(replace(model, replicas=replicas))

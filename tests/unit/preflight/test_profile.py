@@ -5,6 +5,7 @@ from tests.support.timed_session import TimedSession, measuring, objective
 from tests.support.virtual_time import run_virtually
 
 from plimsoll.api.preflight_report import Capacity, CliffKind, PhaseName, PhaseReport, PhaseStatus, ProfileFigures
+from plimsoll.core.preflight.capacity import predicted_capacity
 from plimsoll.preflight.failures import NoAnswerError, RefusedError, ServerGoneError
 from plimsoll.preflight.phases import InterruptedPhaseError, profile
 from plimsoll.preflight.phases.profile import scaled
@@ -31,6 +32,12 @@ def linear(batch: int) -> float:
 
 def cliff_at_64(batch: int) -> float:
     return (4.0 + 0.25 * batch) * (3 if batch >= 64 else 1)
+
+
+@pytest.fixture
+def _one_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out the simulation of larger pools, which takes seconds, where only one replica is looked at."""
+    monkeypatch.setattr(profile, "predicted_capacity", lambda *question: predicted_capacity(*question[:4], (1,)))
 
 
 @pytest.mark.parametrize(
@@ -93,14 +100,16 @@ def test_capacity_is_confirmed_where_it_was_predicted(batch_ms: object) -> None:
     assert 0.8 * saturation < one.requests_per_s < 1.05 * saturation
 
 
+@pytest.mark.usefixtures("_one_replica")
 def test_time_in_which_nothing_is_computed_takes_no_capacity() -> None:
-    _, alone = examine(TimedSession(constant, max_batch=1), seconds=400, objective=objective(100))
-    _, far = examine(TimedSession(constant, max_batch=1, overhead_ms=20), seconds=400, objective=objective(120))
+    _, alone = examine(TimedSession(constant, max_batch=1), objective=objective(100))
+    _, far = examine(TimedSession(constant, max_batch=1, overhead_ms=20), objective=objective(120))
     assert far.capacity[0].requests_per_s == pytest.approx(alone.capacity[0].requests_per_s, rel=0.08)
 
 
+@pytest.mark.usefixtures("_one_replica")
 def test_without_time_to_confirm_the_capacity_stays_predicted() -> None:
-    report, figures = examine(TimedSession(constant, max_batch=2), seconds=1.2, objective=objective(100, "99"))
+    report, figures = examine(TimedSession(constant, max_batch=2), seconds=1.2, objective=objective(100))
     assert (report.status, report.reason) == (PhaseStatus.WARNED, "CapacityUnconfirmed")
     assert not any(capacity.confirmed for capacity in figures.capacity)
     assert figures.capacity[0].requests_per_s > 0
