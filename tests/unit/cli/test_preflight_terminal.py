@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from rich.console import Console
 from tests.support.preflight_reports import SAMPLES, good, hostile, partial, rejected
 
-from plimsoll.api.preflight_report import PreflightReport
+from plimsoll.api.preflight_report import PreflightReport, ServedTensor
+from plimsoll.api.vocabulary import DataType
 from plimsoll.cli.preflight_views.page import page
 from plimsoll.cli.preflight_views.terminal import print_report
 
@@ -53,6 +54,17 @@ def test_nothing_foreign_commands_the_terminal() -> None:
     text = shown(hostile())
     assert text.replace("\n", "").isprintable()
     assert "[red]" in text  # shown, not obeyed
+
+
+def test_hundreds_of_tensors_do_not_fill_the_view() -> None:
+    report = good()
+    assert report.figures.load is not None
+    many = [ServedTensor(name=f"{number}{'界' * 200}", data_type=DataType.FP32, dims=[-1, 3]) for number in range(500)]
+    load = report.figures.load.model_copy(update={"inputs": many})
+    crowded = report.model_copy(update={"figures": report.figures.model_copy(update={"load": load})})
+    assert "FP32[-1, 3], 492 more" in shown(crowded, width=400).replace("\n", " ")
+    assert len(shown(crowded)) < 2 * len(shown(report))
+    assert len(page(crowded)) < 1.2 * len(page(report))
 
 
 def test_what_is_predicted_is_told_apart_from_what_was_measured() -> None:

@@ -11,10 +11,19 @@ _LONGEST: Final = 64
 
 
 def listed(names: Sequence[str]) -> str:
-    """Returns the first names, and how many more there are."""
-    shown = [name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…" for name in names[:_SHOWN]]
-    more = [f"{len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
-    return ", ".join(shown + more)
+    """Returns the first names, cut where they are long, and how many more there are."""
+    return first_few([shortened(name) for name in names])
+
+
+def first_few(items: Sequence[str]) -> str:
+    """Returns the first items as they are, and how many more there are."""
+    more = [f"{len(items) - _SHOWN} more"] if len(items) > _SHOWN else []
+    return ", ".join([*items[:_SHOWN], *more])
+
+
+def shortened(name: str) -> str:
+    """Returns a name, or its beginning."""
+    return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
 
 
 def counted(count: int, noun: str) -> str:
