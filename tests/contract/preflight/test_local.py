@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.onnx_models import linear
+from tests.support.planted_models import plant
 
 from plimsoll.api.preflight_report import PreflightReport
 from plimsoll_dev.images.build import CHECKOUT
@@ -62,6 +63,17 @@ def test_a_model_that_triton_does_not_load_is_refused_in_tritons_words(tmp_path:
     assert b"failed to load 'model'" in ended.stderr
     assert b"Gemn" in ended.stderr
     assert left_over(words) == []
+
+
+def test_a_server_that_dies_is_named_with_the_end_of_its_log(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "model" / "model.onnx").unlink()
+    plant(tmp_path / "model", "crashing")
+    ended = subprocess.run([*words, "--model", "crashing"], capture_output=True, check=False)
+    assert ended.returncode == 1, ended.stderr.decode()
+    report = PreflightReport.model_validate_json(ended.stdout)
+    assert report.reason == "ServerDied"
+    assert "died at a batch of 64: Stub process 'crashing_0_0' is not healthy. Look at its log" in report.message
+    assert b"Triton's log ends with:" in ended.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
