@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -186,6 +187,10 @@ class TestServerThatRuns:
 
 
 class TestServerOfOurOwn:
+    @pytest.fixture(autouse=True)
+    def _no_last_look(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("plimsoll.cli.preflight_local.run._LAST_LOOK_S", 0.05)
+
     @pytest.mark.parametrize(
         ("script", "code", "says"),
         [
@@ -224,5 +229,20 @@ class TestServerOfOurOwn:
             server.running(program(tmp_path, script), tmp_path, tmp_path, [], complete_config=True) as running,
         ):
             raise KeyboardInterrupt
-        with pytest.raises(ProcessLookupError):
-            os.killpg(running.process.pid, 0)
+        until = time.monotonic() + 10  # who was killed may take a moment to go
+        while left := members(running.process.pid):
+            assert time.monotonic() < until, left
+            time.sleep(0.01)
+
+
+def members(group: int) -> list[str]:
+    """Processes of a group, but for zombies: whose parent is gone waits for whatever process 1 is here."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            state, _, its_group = (process / "stat").read_text().rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if int(its_group) == group and state not in "ZX":
+            found.append(process.name)
+    return found
