@@ -1,7 +1,7 @@
 """Run fetch the way the pod does, with folders of the test's own and waits short enough for tests."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from plimsoll.fetch.main import main
 from plimsoll.fetch.request import REQUEST_VARIABLE
 
 IMPATIENT = Patience(connect=2, read=2, stall=5, first_backoff=0.01, longest_backoff=0.05, report_every=0)
+HOPELESS_STALL = 0.2
+"""Seconds; a few attempts. Of use only where no attempt can succeed: else a slow machine would decide."""
 GIB = 2**30
 
 
@@ -69,6 +71,14 @@ class Pod:
         """Run fetch once and return its exit code."""
         self.monkeypatch.setenv(REQUEST_VARIABLE, json.dumps(request(uri, digest, **overrides)))
         return main(self.arguments(), self.patience)
+
+    def fetch_in_vain(self, uri: str, digest: str) -> int:
+        """As `fetch`, of what cannot be had: gives up after a few attempts instead of seconds."""
+        patience, self.patience = self.patience, replace(self.patience, stall=HOPELESS_STALL)
+        try:
+            return self.fetch(uri, digest)
+        finally:
+            self.patience = patience
 
     def files(self) -> list[str]:
         return sorted(

@@ -49,6 +49,10 @@ class TimedSession:
         tensors = served([("x", DataType.FP32, [4])], [("y", DataType.FP32, [4])], self.max_batch)
         return replace(tensors, max_queue_delay_ms=0.0 if self.max_batch else None)
 
+    @property
+    def largest_batch(self) -> int:
+        return max(self.max_batch, 1)
+
     def prepare(self, inputs: Tensors) -> Prepared:
         return Prepared(None, rows_of(inputs, batches=self.max_batch > 0))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
+from typing_extensions import override
 
 from plimsoll.api.preflight_report import Outcome, PreflightReport
 from plimsoll.cli.exit_codes import ExitCode
@@ -42,6 +43,9 @@ def run(options: argparse.Namespace) -> int:
             document = _parsed(_stored(options))
             report = _report(document)
         _show(report, document, options)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; what was found out is still the answer.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except ModelRefused as error:
         print(f"{error.message} ({error.reason})", file=sys.stderr)
         return ExitCode.REFUSED
@@ -85,17 +89,29 @@ def _report(document: Any) -> PreflightReport:
 
 
 def _show(report: PreflightReport, document: Any, options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps(document, indent=2), flush=True)
+    else:
+        _print(report)
+    # Last, so that a page that cannot be written takes nothing of a long run with it.
     if options.html:
         from plimsoll.cli.preflight_views.page import page  # noqa: PLC0415 - not needed in the other views
 
         Path(options.html).write_text(page(report), encoding="utf-8")
-    if options.json:
-        print(json.dumps(document, indent=2))
-        return
+
+
+def _print(report: PreflightReport) -> None:
     from rich.console import Console  # noqa: PLC0415 - as above
 
     from plimsoll.cli.preflight_views.terminal import print_report  # noqa: PLC0415 - as above
 
-    console = Console(highlight=False)
+    class Terminal(Console):
+        @override
+        def on_broken_pipe(self) -> None:
+            """Leaves it to us: rich ends the program with 1, which would say that the revision was rejected."""
+            self.quiet = True
+            raise BrokenPipeError
+
+    console = Terminal(highlight=False)
     console.width = max(console.width, _NARROWEST)
     print_report(report, console)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Final
+
+from plimsoll.preflight import address
 
 _DESCRIPTION: Final = """\
 Tells what a preflight found out about a revision, or runs one here.
@@ -19,6 +22,13 @@ ended with Error, has not ended, or could not run (wrong arguments, no Triton, n
 _LOCAL_ONLY: Final = (
     *("triton", "triton_option", "url", "model", "spec", "objective", "budget", "golden", "dataset", "reference"),
 )
+_OURS: Final = frozenset(
+    {
+        *("model-repository", "model-store", "allow-grpc"),
+        *(f"{kind}-{what}" for kind in ("http", "grpc", "metrics") for what in ("port", "address")),
+    }
+)
+"""Options of Triton with which the preflight would not find it."""
 _CLUSTER_ONLY: Final = ("namespace", "revision", "context", "kubeconfig")
 
 
@@ -44,6 +54,15 @@ def misfit(options: argparse.Namespace) -> str:
                 return f"--{name.replace('_', '-')} needs {needed}"
     if options.url and (options.triton or options.triton_option):
         return "--url uses a Triton that runs already: leave out --triton and --triton-option"
+    for flag, given in (("--url", options.url), ("--reference", options.reference)):
+        if given and not re.fullmatch(address.PATTERN, given):
+            return f"{flag} {given} is no address: write HOST:PORT, for example {flag} localhost:8001"
+    ours = [one for one in options.triton_option or () if one.partition("=")[0].removeprefix("--") in _OURS]
+    if ours:
+        return (
+            f"--triton-option={ours[0]} cannot be used, since where Triton listens and what it serves is decided here: "
+            f"start one yourself and name it with --url"
+        )
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -89,11 +90,19 @@ def _text_of(stored: JsonObject, model: str, revision: str) -> str:
     name = stored["metadata"]["name"]
     if not isinstance(text, str):
         raise Invalid("NoReport", f"The ConfigMap {name} has no key {KEY}. Delete it; the controller asks again.")
-    # YAML reads JSON, and a document that is neither is told by who reads the report.
-    named = _mapping(text)
+    named = _object(text)
     if (named.get("model", model), named.get("revision", revision)) != (model, revision):
         raise Invalid("ForeignReport", f"The ConfigMap {name} holds the report of another revision. Delete it.")
     return text
+
+
+def _object(text: str) -> dict[str, Any]:
+    """The report; nothing where it is none, which is told by who reads it."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def default_namespace(environ: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from plimsoll.preflight.inputs import Case, items
 from plimsoll.preflight.tensors import Tensors, decode
 
 Label = int | str
+_BEYOND_INT64: Final = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ def _all_labelled(content: Any, interface: ModelInterface) -> list[LabelledRow]:
 
 
 def _mismatch(document: Document, error: MisfitError) -> Invalid:
-    return Invalid("FileMismatch", f"{document.location} does not fit the model: {error}. Correct the file.")
+    why = str(error).encode(errors="backslashreplace").decode()  # it may quote the file
+    return Invalid("FileMismatch", f"{document.location} does not fit the model: {why:.1000}. Correct the file.")
 
 
 def _golden(number: int, case: Any, interface: ModelInterface) -> Case:
@@ -106,7 +108,14 @@ def _labelled(number: int, case: Any, interface: ModelInterface) -> list[Labelle
 
 
 def _is_label(label: Any) -> bool:
-    return isinstance(label, int | str) and not isinstance(label, bool)
+    if isinstance(label, str):
+        return _is_unicode(label)
+    return isinstance(label, int) and not isinstance(label, bool) and abs(label) < _BEYOND_INT64
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written as UTF-8: JSON can hold half a surrogate pair, and no report can."""
+    return text.encode(errors="ignore").decode() == text
 
 
 def _decoded(tensors: Iterable[GoldenTensor]) -> dict[str, Any]:

@@ -33,6 +33,9 @@ _OPTIONS: Final = (
 CONTROL_TIMEOUT_S: Final = 10.0
 """For questions that run no model."""
 _POLL_S: Final = 0.2
+MAX_MESSAGE_BYTES: Final = 128 << 20
+"""Of a request that a phase makes up, and of its answer. The protocol ends at 2 GiB, and the preflight has 1 GiB of
+memory for the batches of all sizes together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class Session:
         self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
         self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
         self._served: Served | None = None
+        self._item_bytes = 1
 
     async def __aenter__(self) -> Self:
         return self
@@ -129,6 +133,15 @@ class Session:
         if self._served is None:
             raise RuntimeError("describe() comes first")
         return self._served
+
+    @property
+    def largest_batch(self) -> int:
+        """Items that one request may hold: what the model allows, but no more than fit."""
+        return self.fitting(self.served.largest_batch)
+
+    def fitting(self, items: int) -> int:
+        """Returns how many of so many items fit `MAX_MESSAGE_BYTES`, at least one; `infer` learns their size."""
+        return max(min(items, MAX_MESSAGE_BYTES // self._item_bytes), 1)
 
     async def live(self, timeout_s: float = CONTROL_TIMEOUT_S) -> bool:
         """Whether a server answers at the address at all."""
@@ -183,7 +196,10 @@ class Session:
 
     async def infer(self, request: Prepared, timeout_s: float | None = None) -> dict[str, Tensor]:
         """Sends a request and returns the values of all outputs."""
-        return answer(await self.send(request, timeout_s))
+        reply = await self.send(request, timeout_s)
+        sizes = request.message.ByteSize(), reply.ByteSize()
+        self._item_bytes = max(self._item_bytes, *(size // max(request.rows, 1) for size in sizes))
+        return answer(reply)
 
     async def statistics(self) -> Statistics:
         """Returns the counters of the model, summed over its versions."""

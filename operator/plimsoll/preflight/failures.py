@@ -49,7 +49,8 @@ def classify(error: grpc.aio.AioRpcError, rows: int, timeout_s: float) -> CallEr
     Triton answers UNAVAILABLE when a queue is full, and gRPC says the same of a broken connection; only the words
     differ.
     """
-    said = str(error.details() or error.code().name)[:_MOST_WORDS]
+    # On one line and without its stop: it becomes a part of our sentences.
+    said = " ".join(str(error.details() or error.code().name).split())[:_MOST_WORDS].rstrip(".")
     lower = said.lower()
     match error.code():
         case grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -20,17 +20,23 @@ from plimsoll.preflight.tensors import FLOATS, NUMPY_TYPES, Tensor
 
 DYNAMIC_SIZE: Final = 8
 """Of every dimension that the model leaves open: the same for all, since they often have to agree."""
+MAX_BYTES: Final = 64 << 20
+"""Of all cases together, in memory: fewer are made of large inputs, as images are."""
+_LEAST_CASES: Final = 2
 _INTEGERS_BELOW: Final = (2, 10, 2, 100)
 _WORDS: Final = ("the", "ship", "rides", "low", "in", "fresh", "water", "and", "higher", "at", "sea", "1876")
 
 
 def generated_inputs(served: Served, count: int, rng: np.random.Generator) -> InputSet:
-    """Makes `count` cases of one row each."""
-    cases = tuple(
-        Case(number, {tensor.name: _values(tensor, served.batches, number, rng) for tensor in served.inputs})
-        for number in range(1, count + 1)
-    )
-    return InputSet(InputSource.GENERATED, cases, served.batches)
+    """Makes up to `count` cases of one row each."""
+    cases: list[Case] = []
+    size = 0
+    while len(cases) < count and (size < MAX_BYTES or len(cases) < _LEAST_CASES):
+        number = len(cases) + 1
+        values = {tensor.name: _values(tensor, served.batches, number, rng) for tensor in served.inputs}
+        size += sum(one.nbytes for one in values.values())
+        cases.append(Case(number, values))
+    return InputSet(InputSource.GENERATED, tuple(cases), served.batches)
 
 
 def _values(tensor: ServedTensor, batches: bool, number: int, rng: np.random.Generator) -> Tensor:  # noqa: FBT001

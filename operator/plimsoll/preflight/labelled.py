@@ -16,7 +16,7 @@ from plimsoll.preflight.inputs import batch_of
 from plimsoll.preflight.phases import Context
 from plimsoll.preflight.tensors import Tensors
 
-_BATCH: Final = 32
+_LARGEST: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +43,23 @@ async def read_rows(session: Session, context: Context) -> tuple[LabelledRow, ..
     return None if document is None else labelled_rows(document, session.served)
 
 
-def chunks(session: Session, rows: Sequence[LabelledRow], rng: np.random.Generator) -> Iterator[Chunk]:
+def chunks(rows: Sequence[LabelledRow], largest: int, rng: np.random.Generator) -> Iterator[Chunk]:
     """Yields all rows once, in random order: whoever stops early has seen a fair sample.
 
-    Rows of different shapes do not share a request.
+    Rows of different shapes do not share a request. The first request has one row, each further one at most twice as
+    many, up to `largest`: with a slow model no request takes much longer than all before it, so that whoever looks at
+    the clock in between never waits until the model counts as hanging.
     """
-    size = min(session.served.largest_batch, _BATCH)
+    size, largest = 1, min(largest, _LARGEST)
     waiting: dict[tuple[tuple[int, ...], ...], list[LabelledRow]] = {}
     for index in rng.permutation(len(rows)):
         row = rows[int(index)]
         group = waiting.setdefault(tuple(row.inputs[name].shape for name in sorted(row.inputs)), [])
         group.append(row)
-        if len(group) == size:
+        if len(group) >= size:
             yield _chunk(group)
             group.clear()
+            size = min(2 * size, largest)
     for group in waiting.values():
         if group:
             yield _chunk(group)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from plimsoll.core.preflight.naming import figure
 from plimsoll.core.preflight.promise import Promise, allowed_late
 from plimsoll.preflight.load import LoadResult
 
@@ -75,8 +76,8 @@ async def confirm(probe: Probe, promise: Promise, predicted: float, time_left: C
         if carried and missed and missed <= carried * WIDTH:
             break
         rate = _next(carried, missed)
-    if carried is None:
-        return Confirmation(None, missed, f"Not even {missed:.3g} requests/s kept the budget.")
+    if carried is None and missed is not None:
+        return Confirmation(None, missed, f"Not even {figure(missed)} requests/s kept the budget.")
     return Confirmation(carried, missed)
 
 
@@ -102,6 +103,6 @@ def _next(carried: float | None, missed: float | None) -> float:
 
 def _too_short(promise: Promise, rate: float, seconds: float, left: float) -> str:
     return (
-        f"Confirming p{promise.quantile * 100:g} at {rate:.3g} requests/s takes {seconds:.0f} s, of which "
+        f"Confirming p{promise.quantile * 100:g} at {figure(rate)} requests/s takes {seconds:.0f} s, of which "
         f"{max(left, 0):.0f} s are left: raise spec.preflight.budget."
     )

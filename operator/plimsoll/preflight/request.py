@@ -11,9 +11,10 @@ from plimsoll.api.base import ApiModel
 from plimsoll.api.preflight import Objective, Preflight
 from plimsoll.api.preflight_report import InputSource, ServedTensor
 from plimsoll.errors import Invalid
+from plimsoll.preflight import address
 
 ENVIRONMENT_VARIABLE: Final = "PLIMSOLL_PREFLIGHT_REQUEST"
-Address = Annotated[str, Field(pattern=r"^[^\s/]+:[0-9]{1,5}$", max_length=512)]
+Address = Annotated[str, Field(pattern=address.PATTERN, max_length=512)]
 """`host:port`, an IPv6 address in brackets."""
 
 

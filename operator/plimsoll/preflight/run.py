@@ -18,7 +18,7 @@ from plimsoll.api.base import parse_duration
 from plimsoll.api.preflight import PreflightMode
 from plimsoll.api.preflight_report import Figures, InputSource, PhaseName, PhaseReport, PhaseStatus, PreflightReport
 from plimsoll.api.preflight_report import Outcome as Verdict
-from plimsoll.core.preflight.verdict import SERVER_REASONS, mark_enforced, outcome
+from plimsoll.core.preflight.verdict import SERVER_GONE, SERVER_REASONS, mark_enforced, outcome
 from plimsoll.errors import Invalid, PlimsollError
 from plimsoll.kube.clock import SYSTEM_CLOCK, Clock
 from plimsoll.preflight.budget import Budget
@@ -134,7 +134,7 @@ class _Run:
                 continue
             await self._run(session, name, self.budget.share(name), inputs, *peers)
             if self.reports[-1].reason in SERVER_REASONS:
-                self.skip_rest("ServerGone", f"The server did not survive the phase {name}.")
+                self.skip_rest(SERVER_GONE, f"The server did not survive the phase {name}.")
                 return
 
     def skip_rest(self, reason: str, message: str) -> None:
@@ -179,7 +179,7 @@ class _Run:
         return Session(address, model, self.request.request_timeout_s, self.clock)
 
     async def _peer(self, stack: AsyncExitStack, peer: Peer | None) -> Session | None:
-        """Connects to another server; None also when it does not answer, which the phases that need it judge."""
+        """Connects to another server; None also when it does not answer, or of no use, which the phases judge."""
         if peer is None:
             return None
         session = await stack.enter_async_context(self._session(peer.address, peer.model))
@@ -187,7 +187,7 @@ class _Run:
             if await session.wait_ready(_PEER_READY_S):
                 await session.describe()
                 return session
-        except CallError:
+        except (CallError, Invalid):
             pass
         return None
 

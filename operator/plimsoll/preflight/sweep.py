@@ -25,6 +25,8 @@ ROUND_REQUESTS: Final = 80
 """Three rounds of these are enough for p90 and p95."""
 LEAST_REQUESTS: Final = 3
 """In a round, however slow the size is."""
+_HANGING_SHARE: Final = 0.5
+"""Of the time after which a model counts as hanging: a size that is expected to take longer is not tried."""
 LOCATING_REQUESTS: Final = 10
 """In a round at a size between two others, when a cliff between these is located."""
 
@@ -59,6 +61,7 @@ class Sweep:
         samples: By size, ascending; a size that was not reached is absent.
         between: The same for sizes in between, where a cliff was located.
         overhead_ms: Part of a single request's time in which the model does not compute: network, decoding, queueing.
+        left_out: The smallest size that was not tried because it would take too long; None where all were.
         broken: The error that ended the sweep, where the server died or hung.
     """
 
@@ -66,6 +69,7 @@ class Sweep:
     overhead_ms: float
     between: list[SizeSamples] = field(default_factory=list)
     broken: ServerGoneError | NoAnswerError | None = None
+    left_out: int | None = None
 
     @property
     def everything(self) -> list[SizeSamples]:
@@ -99,7 +103,7 @@ async def sweep(session: Session, context: Context, rows: Sequence[Tensors], sec
         RefusedError, OverloadedError: Not even a single item is answered.
     """
     run = _Sweeper(session, context, rows, seconds)
-    for batch in batch_sizes(session.served.largest_batch, context.request.preflight.batch_sizes):
+    for batch in batch_sizes(session.largest_batch, context.request.preflight.batch_sizes):
         run.sizes.append(run.size(batch))
     return await run.run()
 
@@ -114,6 +118,7 @@ class _Sweeper:
     between: list[_Size] = field(default_factory=list)
     until: float = 0.0
     overhead_ms: float = 0.0
+    left_out: int | None = None
 
     @property
     def share(self) -> float:
@@ -136,12 +141,22 @@ class _Sweeper:
 
     async def warm_up(self) -> None:
         """Finds the sizes that do not work, in ascending order, and what a request costs beside the computation."""
-        for size in self.sizes:
+        for number, size in enumerate(self.sizes):
+            if self.too_slow(size):
+                self.left_out = size.batch
+                del self.sizes[number:]
+                return
             self.context.tell(0.0, f"batch {size.batch}, warming up")
             if not await self.works(size, WARM_UP) and not await self.works(size, WARM_UP):
                 continue
             if size.batch == 1:
                 await self.measure_overhead(size)
+
+    def too_slow(self, size: _Size) -> bool:
+        """Whether a size would be taken for one that hangs if its items take as long as those of the largest so far."""
+        smaller = [one for one in self.sizes if one.batch < size.batch and one.warm and not one.failure]
+        longest_s = _HANGING_SHARE * self.context.request.request_timeout_s
+        return bool(smaller) and smaller[-1].item_ms * size.batch > longest_s * 1000
 
     async def works(self, size: _Size, requests: int) -> bool:
         """Whether the model answers batches of this size; where it does not answer a single item, that is raised."""
@@ -218,7 +233,11 @@ class _Sweeper:
     def result(self, broken: ServerGoneError | NoAnswerError | None = None) -> Sweep:
         measured, between = ([size.samples() for size in sizes] for sizes in (self.sizes, self.between))
         return Sweep(
-            [size for size in measured if size.latencies_ms or size.failure], self.overhead_ms, between, broken
+            [size for size in measured if size.latencies_ms or size.failure],
+            self.overhead_ms,
+            between,
+            broken,
+            self.left_out,
         )
 
 

@@ -40,7 +40,8 @@ async def model_did_it(session: Session, examiner: Examiner | None, clock: Clock
             if silences == _SILENCES:
                 return False
         await clock.sleep(_POLL_S)
-    return examiner is not None
+    # One that just fell silent may be on its way out with its pod.
+    return examiner is not None and silences == 0
 
 
 async def _answers(url: str) -> bool:

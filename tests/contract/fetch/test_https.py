@@ -84,7 +84,7 @@ def test_a_restarted_container_goes_on_where_the_last_one_broke(pod: Pod, server
     digest = server.put("/m.onnx", MODEL)
     server.faults["/m.onnx"] = [Fault(cut_after=100)]
     server.every_answer["/m.onnx"] = Fault(503)
-    assert pod.fetch(server.url("/m.onnx"), digest) == 3
+    assert pod.fetch_in_vain(server.url("/m.onnx"), digest) == 3
     assert pod.message() == {
         "kind": "NotYet",
         "reason": "RegistryUnavailable",
@@ -134,7 +134,7 @@ def test_what_does_not_pass_is_reported(
     digest = server.put("/m.onnx", MODEL)
     if answer:
         server.every_answer[path] = answer
-    assert pod.fetch(server.url(path), digest) == code
+    assert pod.fetch_in_vain(server.url(path), digest) == code
     message = pod.message()
     assert (message["reason"], message["progressed"]) == (reason, False)
     assert says in message["message"]
@@ -168,7 +168,7 @@ def test_a_broken_authority_is_named(pod: Pod, server: FaultyServer) -> None:
 
 @pytest.mark.parametrize("host", ["localhost:1", "no-such-host.invalid"])
 def test_a_server_that_is_away_is_waited_for(pod: Pod, host: str) -> None:
-    assert pod.fetch(f"https://{host}/m.onnx", WRONG_DIGEST) == 3
+    assert pod.fetch_in_vain(f"https://{host}/m.onnx", WRONG_DIGEST) == 3
     assert pod.message()["reason"] == "RegistryUnavailable"
 
 

@@ -26,17 +26,19 @@ def per_replica(model: QueueModel, replicas: tuple[int, ...], slo_ms: float = 20
     return [answer.requests_per_s / answer.replicas for answer in answers]
 
 
-def test_the_published_study_is_reproduced():
+PUBLISHED = {1: (62.5, 0.06), 2: (69.4, 0.03), 4: (74.1, 0.02), 8: (76.7, 0.02), 16: (78.4, 0.02)}
+"""Requests per second and replica by replicas, and the tolerance."""
+
+
+@pytest.mark.parametrize("replicas", PUBLISHED)
+def test_the_published_study_is_reproduced(replicas: int):
     """An independent simulator found these rates for a 99th percentile of at most 190 ms.
 
     Its figures vary by 1.7, 0.9 and 0.5 % (standard deviation over its seeds, at 1, 2 and 4 replicas), ours by 0.9,
     0.5 and 0.4 %; three times both together is 6, 3 and 2 %.
     """
-    found = per_replica(REFERENCE, (1, 2, 4, 8, 16))
-    for rate, published, tolerance in zip(
-        found, (62.5, 69.4, 74.1, 76.7, 78.4), (0.06, 0.03, 0.02, 0.02, 0.02), strict=True
-    ):
-        assert rate == pytest.approx(published, rel=tolerance)
+    published, tolerance = PUBLISHED[replicas]
+    assert per_replica(REFERENCE, (replicas,)) == [pytest.approx(published, rel=tolerance)]
 
 
 def test_the_rate_found_meets_the_objective_with_other_random_numbers_and_a_higher_one_does_not():
@@ -96,7 +98,7 @@ def test_an_objective_without_room_for_waiting_gives_little():
 
 
 def test_an_objective_far_beyond_a_batch_gives_nearly_saturation():
-    for rate in per_replica(replace(SERVED, batch_time_ms=lambda _: 1.0, max_batch=1), (1, 4), slo_ms=10_000.0):
+    for rate in per_replica(replace(SERVED, batch_time_ms=lambda _: 1.0, max_batch=1), (4,), slo_ms=10_000.0):
         assert rate == pytest.approx(1000, rel=0.03)
 
 
@@ -117,18 +119,18 @@ MODELS = st.builds(
 )
 
 
-@settings(max_examples=4, deadline=None, phases=(Phase.explicit, Phase.generate))  # an example takes a second
+@settings(max_examples=2, deadline=None, phases=(Phase.explicit, Phase.generate))  # an example takes a second
 @given(MODELS, st.floats(1.5, 8))
 def test_capacity_grows_with_replicas_and_objective_and_stays_below_saturation(model: QueueModel, looseness: float):
     """At the median, which needs few requests."""
     slo = looseness * (model.batch_time_ms(1) + model.max_delay_ms)
 
     def totals(slo_ms: float) -> list[float]:
-        answers = predicted_capacity(model, slo_ms, 0.5, np.random.default_rng(1), (1, 2, 4))
+        answers = predicted_capacity(model, slo_ms, 0.5, np.random.default_rng(1), (1, 3))
         return [answer.requests_per_s for answer in answers]
 
     tight, loose = totals(slo), totals(2 * slo)
     assert tight == sorted(tight)
     assert all(more >= less * 0.99 for less, more in zip(tight, loose, strict=True))
-    for total, replicas in zip(loose, (1, 2, 4), strict=True):
+    for total, replicas in zip(loose, (1, 3), strict=True):
         assert total <= saturation(replace(model, replicas=replicas))

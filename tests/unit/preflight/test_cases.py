@@ -103,6 +103,9 @@ def test_labels_stand_beside_their_rows() -> None:
         ([{"inputs": [tensor()]}], "case 1 has no 'label'"),
         ([{"inputs": [tensor()], "label": 1.5}], "case 1 has no 'label'"),
         ([{"inputs": [tensor()], "label": True}], "case 1 has no 'label'"),
+        ([{"inputs": [tensor()], "label": 2**63}], "case 1 has no 'label'"),
+        ([{"inputs": [tensor()], "label": "\ud800"}], "case 1 has no 'label'"),
+        ([{"inputs": [tensor("\ud800")], "label": 1}], r"case 1 has the inputs \ud800"),
         ([{"inputs": [tensor()], "labels": [1, 2]}], "case 1 has 2 labels for 1 rows"),
         ([{"inputs": [tensor(shape=(2, 2), data=range(4))], "label": 1}], "case 1 has 1 labels for 2 rows"),
         ([{"inputs": [tensor()], "label": 1}, {"inputs": [tensor()], "label": "cat"}], "some labels are numbers"),
@@ -113,6 +116,7 @@ def test_refused_datasets(cases: list[Any], says: str) -> None:
     with pytest.raises(Invalid) as error:
         labelled_rows(document(*cases), SERVED)
     assert says in error.value.message
+    error.value.message.encode()  # reports are UTF-8
 
 
 class TestFiles:

@@ -10,6 +10,7 @@ from tests.support.oip_server import Model, Refuse, Serving, Tensors, serving
 from tests.support.preflighting import context, f32, golden, peer, request
 
 from plimsoll.api.preflight_report import GoldenFigures, InputSource, PhaseName, PhaseReport
+from plimsoll.api.vocabulary import DataType
 from plimsoll.errors import Invalid
 from plimsoll.preflight.client import Session
 from plimsoll.preflight.inputs import Case
@@ -109,6 +110,40 @@ ALMOST = cases(wrong={3: 1e-6})
 )
 async def test_verdicts(compute: Any, made: list[Case], source: InputSource, verdict: tuple[str, str]) -> None:
     report, _ = await examined(compute, made, source)
+    assert (report.status, report.reason) == verdict
+
+
+BOXES = [("boxes", DataType.FP32, [-1, 6])]
+BOXES_AND_COUNT = [*BOXES, ("count", DataType.INT64, [1])]
+
+
+def no_boxes(_inputs: Tensors) -> Tensors:
+    return {"boxes": np.empty((1, 0, 6), "<f4")}
+
+
+def no_boxes_but_a_count(_inputs: Tensors) -> Tensors:
+    return {"boxes": np.empty((1, 0, 6), "<f4"), "count": np.zeros((1, 1), "<i8")}
+
+
+def no_boxes_and_no_count(_inputs: Tensors) -> Tensors:
+    return {"boxes": np.empty((1, 0, 6), "<f4"), "count": np.empty(0, "<i8")}
+
+
+@pytest.mark.parametrize(
+    ("compute", "outputs", "source", "verdict"),
+    [
+        (no_boxes, BOXES, GENERATED, ("Warned", "EmptyAnswers")),
+        (no_boxes_but_a_count, BOXES_AND_COUNT, GENERATED, ("Warned", "EmptyAnswers")),
+        (no_boxes_and_no_count, BOXES_AND_COUNT, GENERATED, ("Failed", "InvalidAnswers")),
+        (no_boxes, BOXES, ARTEFACT, ("Failed", "InvalidAnswers")),
+    ],
+)
+async def test_a_detector_may_find_nothing_in_noise_but_not_in_the_owners_inputs(
+    compute: Any, outputs: Any, source: InputSource, verdict: tuple[str, str]
+) -> None:
+    async with session_with(Model(compute, outputs=outputs)) as (session, server):
+        it = context(request(server.address), PhaseName.GOLDEN, golden(PLAIN, source))
+        report, _ = await examine(session, it)
     assert (report.status, report.reason) == verdict
 
 

@@ -6,6 +6,7 @@ from tests.support.preflighting import f32, golden, served
 
 from plimsoll.api.preflight_report import InputSource
 from plimsoll.api.vocabulary import DataType
+from plimsoll.preflight import generated as generating
 from plimsoll.preflight.generated import DYNAMIC_SIZE, generated_inputs
 from plimsoll.preflight.inputs import Case, InputSet, batch_of
 from plimsoll.preflight.tensors import NUMPY_TYPES, decode, encode
@@ -30,6 +31,13 @@ def test_generated_values_are_of_the_type_survive_the_wire_and_vary(data_type: D
 )
 def test_generated_shapes(dims: list[int], max_batch_size: int, shape: tuple[int, ...]) -> None:
     assert {case.inputs["x"].shape for case in generated(DataType.FP32, dims, max_batch_size).cases} == {shape}
+
+
+@pytest.mark.parametrize(("side", "cases"), [(4, 100), (16, 7), (64, 2)])
+def test_large_inputs_are_fewer(monkeypatch: pytest.MonkeyPatch, side: int, cases: int) -> None:
+    """Images of three channels; a preflight has no memory for a hundred large ones."""
+    monkeypatch.setattr(generating, "MAX_BYTES", 100 * 3 * 4 * 4 * 4 - 1)
+    assert len(generated(DataType.FP32, [3, side, side]).cases) == cases
 
 
 def test_the_same_seed_makes_the_same_inputs() -> None:

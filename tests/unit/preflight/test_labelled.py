@@ -94,11 +94,67 @@ class TestAccuracy:
         assert figures is not None
         assert figures.max_loss == pytest.approx(0.05)
 
-    async def test_without_time_a_random_batch_is_asked(self, tmp_path: Path) -> None:
+    async def test_without_time_one_random_row_is_asked(self, tmp_path: Path) -> None:
         report, figures = await self.examined(one_hot(0), one_hot(0), dataset(tmp_path), seconds=0)
         assert figures is not None
-        assert figures.rows == 8
-        assert f"8 of {ROWS} rows were asked for lack of time" in report.message
+        assert figures.rows == 1
+        assert f"1 of {ROWS} rows were asked for lack of time" in report.message
+
+    async def test_no_request_holds_more_than_twice_the_rows_of_the_one_before(self, tmp_path: Path) -> None:
+        """So that a slow model, which answers one row in time, is not taken for one that hangs at 32."""
+        async with session_with(Model(one_hot(0), max_batch_size=64)) as (ours, server):
+            asked = request(server.address, dataset=dataset(tmp_path), stable=peer(server.address))
+            await accuracy.examine(ours, context(asked, PhaseName.ACCURACY, stable=ours))
+        assert server.asked[::2] == [1, 2, 4, 8, 16, 32, 32, 25]
+
+    async def test_a_reference_that_takes_smaller_batches_is_asked_in_those(self, tmp_path: Path) -> None:
+        async with (
+            session_with(Model(one_hot(0), max_batch_size=8)) as (ours, server),
+            session_with(Model(one_hot(0), max_batch_size=2)) as (theirs, other),
+        ):
+            asked = request(server.address, dataset=dataset(tmp_path), stable=peer(other.address))
+            report, _ = await accuracy.examine(ours, context(asked, PhaseName.ACCURACY, stable=theirs))
+        assert report.status == "Passed"
+        assert max(other.asked) == 2
+
+    @pytest.mark.parametrize(
+        ("preflight", "verdict"), [(None, ("Warned", "OtherInputs")), (ENFORCED, ("Failed", "OtherInputs"))]
+    )
+    @pytest.mark.parametrize(
+        "inputs", [[("z", FP32, [2])], [("x", FP32, [2]), ("mask", INT64, [2])], [("x", BYTES, [2])]]
+    )
+    async def test_a_reference_with_other_inputs_cannot_be_asked(
+        self, tmp_path: Path, inputs: Any, preflight: dict[str, Any] | None, verdict: tuple[str, str]
+    ) -> None:
+        async with (
+            session_with(Model(one_hot(0))) as (ours, server),
+            session_with(Model(one_hot(0), inputs=inputs)) as (theirs, other),
+        ):
+            asked = request(server.address, preflight, dataset=dataset(tmp_path), stable=peer(other.address))
+            report, _ = await accuracy.examine(ours, context(asked, PhaseName.ACCURACY, stable=theirs))
+        assert (report.status, report.reason) == verdict
+        assert "The model takes the inputs x FP32, the reference" in report.message
+        assert other.asked == []
+
+    async def test_a_reference_of_another_precision_gets_the_same_rows(self, tmp_path: Path) -> None:
+        half = Model(one_hot(0), inputs=[("x", DataType.FP16, [2])])
+        async with session_with(Model(one_hot(0))) as (ours, server), session_with(half) as (theirs, other):
+            asked = request(server.address, dataset=dataset(tmp_path), stable=peer(other.address))
+            report, figures = await accuracy.examine(ours, context(asked, PhaseName.ACCURACY, stable=theirs))
+        assert isinstance(figures, AccuracyFigures), report.message
+        assert figures.agreement == 1.0
+
+    @pytest.mark.parametrize(
+        ("preflight", "verdict"), [(None, ("Warned", "ReferenceRefuses")), (ENFORCED, ("Failed", "ReferenceRefuses"))]
+    )
+    async def test_a_reference_that_refuses_rows_is_there_but_no_use(
+        self, tmp_path: Path, preflight: dict[str, Any] | None, verdict: tuple[str, str]
+    ) -> None:
+        def refuses(_inputs: Tensors) -> Tensors:
+            raise Refuse("unexpected shape for input 'x'")
+
+        report, _ = await self.examined(one_hot(0), refuses, dataset(tmp_path), preflight)
+        assert (report.status, report.reason) == verdict
 
     @pytest.mark.parametrize(
         ("preflight", "labels", "verdict"),
@@ -219,6 +275,21 @@ class TestCalibration:
         with pytest.raises(Invalid) as error:
             await self.examined(dataset(tmp_path, labels), output)
         assert error.value.reason == reason
+
+    async def test_labelled_rows_that_are_refused_are_not_taken_for_generated_ones(self, tmp_path: Path) -> None:
+        def refuses(_inputs: Tensors) -> Tensors:
+            raise Refuse("index out of bounds")
+
+        with pytest.raises(Invalid, match="labelled rows with an error: index out of bounds"):
+            await self.examined(dataset(tmp_path), compute=refuses)
+
+    @pytest.mark.parametrize(
+        "answer", [lambda _rows: {}, lambda rows: {"y": np.full((rows, rows + 1), 1 / (rows + 1), "f4")}]
+    )
+    async def test_answers_that_are_not_one_set_of_probabilities_per_row(self, tmp_path: Path, answer: Any) -> None:
+        with pytest.raises(Invalid) as error:
+            await self.examined(dataset(tmp_path), compute=lambda inputs: answer(len(inputs["x"])))
+        assert error.value.reason == "NoProbabilities"
 
 
 class TestScoring:

@@ -57,6 +57,13 @@ def test_the_objective_decides(promised_ms: int, status: PhaseStatus, reason: st
     assert "at 40 requests/s (as stated)" in report.message
 
 
+def test_the_rate_of_a_model_of_unknown_speed_is_not_looked_for_longer_than_there_is_time() -> None:
+    session = TimedSession(lambda _batch: 10_000.0, max_batch=1)
+    report, figures = examine(session, seconds=15)
+    assert (report.status, report.reason, figures) == (PhaseStatus.SKIPPED, "TooFewRequests", None)
+    assert len(session.sent) == 2
+
+
 def test_a_quantile_with_too_few_samples_is_unknown() -> None:
     report, figures = examine(TimedSession(ten_ms), seconds=10, objective=objective(100, "99.9"), **at(20))
     assert figures is not None

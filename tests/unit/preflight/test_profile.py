@@ -5,6 +5,7 @@ from tests.support.timed_session import TimedSession, measuring, objective
 from tests.support.virtual_time import run_virtually
 
 from plimsoll.api.preflight_report import Capacity, CliffKind, PhaseName, PhaseReport, PhaseStatus, ProfileFigures
+from plimsoll.core.preflight.capacity import predicted_capacity
 from plimsoll.preflight.failures import NoAnswerError, RefusedError, ServerGoneError
 from plimsoll.preflight.phases import InterruptedPhaseError, profile
 from plimsoll.preflight.phases.profile import scaled
@@ -31,6 +32,12 @@ def linear(batch: int) -> float:
 
 def cliff_at_64(batch: int) -> float:
     return (4.0 + 0.25 * batch) * (3 if batch >= 64 else 1)
+
+
+@pytest.fixture
+def _one_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out the simulation of larger pools, which takes seconds, where only one replica is looked at."""
+    monkeypatch.setattr(profile, "predicted_capacity", lambda *question: predicted_capacity(*question[:4], (1,)))
 
 
 @pytest.mark.parametrize(
@@ -93,14 +100,16 @@ def test_capacity_is_confirmed_where_it_was_predicted(batch_ms: object) -> None:
     assert 0.8 * saturation < one.requests_per_s < 1.05 * saturation
 
 
+@pytest.mark.usefixtures("_one_replica")
 def test_time_in_which_nothing_is_computed_takes_no_capacity() -> None:
-    _, alone = examine(TimedSession(constant, max_batch=1), seconds=400, objective=objective(100))
-    _, far = examine(TimedSession(constant, max_batch=1, overhead_ms=20), seconds=400, objective=objective(120))
+    _, alone = examine(TimedSession(constant, max_batch=1), objective=objective(100))
+    _, far = examine(TimedSession(constant, max_batch=1, overhead_ms=20), objective=objective(120))
     assert far.capacity[0].requests_per_s == pytest.approx(alone.capacity[0].requests_per_s, rel=0.08)
 
 
+@pytest.mark.usefixtures("_one_replica")
 def test_without_time_to_confirm_the_capacity_stays_predicted() -> None:
-    report, figures = examine(TimedSession(constant, max_batch=2), seconds=1.2, objective=objective(100, "99"))
+    report, figures = examine(TimedSession(constant, max_batch=2), seconds=1.2, objective=objective(100))
     assert (report.status, report.reason) == (PhaseStatus.WARNED, "CapacityUnconfirmed")
     assert not any(capacity.confirmed for capacity in figures.capacity)
     assert figures.capacity[0].requests_per_s > 0
@@ -187,9 +196,22 @@ def test_no_usable_input_is_a_reason_to_skip() -> None:
 
 def test_a_slow_model_gets_a_few_requests_of_every_size_and_no_more() -> None:
     session = TimedSession(lambda batch: 500.0 * batch, max_batch=8)
-    _, figures = examine(session, seconds=10)
+    _, figures = examine(session, seconds=10, request_timeout_s=30.0)
+    assert [row.batch for row in figures.rows] == [1, 2, 4, 8]
     assert all(row.median_ms == pytest.approx(500 * row.batch) for row in figures.rows)
     assert len(session.sent) < 60
+
+
+def test_a_slow_model_is_not_taken_for_one_that_hangs_at_its_larger_batches() -> None:
+    """A second for each item: 32 of them take longer than a request may."""
+    session = TimedSession(lambda batch: 1000.0 * batch, max_batch=64)
+    report, figures = examine(session, seconds=34, request_timeout_s=30.0)
+    assert report.status is PhaseStatus.PASSED
+    assert [row.batch for row in figures.rows] == [1, 2, 4, 8]
+    assert max(session.sent) == 8
+    assert report.message.endswith(
+        "Batches of 16 and more were left out: they would take about as long as a model that hangs."
+    )
 
 
 def test_predictions_are_scaled_by_what_was_measured_at_one_replica() -> None:

@@ -19,6 +19,8 @@ from plimsoll.api.preflight_report import (
     PhaseName,
     PhaseReport,
 )
+from plimsoll.kube.clock import Clock
+from plimsoll.preflight import client
 from plimsoll.preflight.client import Session
 from plimsoll.preflight.inputs import Case
 from plimsoll.preflight.phases import batch_invariance, determinism
@@ -62,6 +64,15 @@ class SwapsNearTies:
         self._calls += 1
         best = [1.0, 1.0 + 1e-6] if self._calls % 5 else [1.0 + 1e-6, 1.0]
         return {"y": np.array([[*best, 0.0]] * len(inputs["x"]), "<f4")}
+
+
+LIMIT = 10_000
+"""Bytes of a request and its answer in the tests of large ones."""
+
+
+def large_answers(size: int) -> Any:
+    """So many bytes for each row."""
+    return lambda inputs: {"y": np.ones((len(inputs["x"]), size // 4), "<f4")}
 
 
 class TestDeterminism:
@@ -110,12 +121,36 @@ class TestDeterminism:
         assert (report.reason, figures.level, figures.alone) == ("DiffersConcurrently", NONDETERMINISTIC, EXACT)
         assert "only while others are being answered" in report.message
 
-    async def test_without_time_two_rounds_are_compared(self) -> None:
+    async def test_without_time_one_case_is_asked_twice(self) -> None:
         async with session_with(Model(lambda inputs: {"y": plain(inputs)})) as (session, server):
             it = context(request(server.address), PhaseName.DETERMINISM, golden(ROWS), seconds=0)
             _, figures = await determinism.examine(session, it)
         assert isinstance(figures, DeterminismFigures)
-        assert figures.repeats == 2
+        assert (figures.cases, figures.repeats, len(server.asked)) == (1, 2, 2)
+
+    async def test_a_slow_model_leaves_time_to_repeat_what_was_asked(self) -> None:
+        """Each answer takes a quarter of the phase's time."""
+        now = 0.0
+
+        def slow(inputs: Tensors) -> Tensors:
+            nonlocal now
+            now += 15
+            return {"y": plain(inputs)}
+
+        async with session_with(Model(slow)) as (session, server):
+            clock = Clock(monotonic=lambda: now)
+            it = context(request(server.address), PhaseName.DETERMINISM, golden(ROWS), seconds=60, clock=clock)
+            report, figures = await determinism.examine(session, it)
+        assert isinstance(figures, DeterminismFigures)
+        assert (figures.cases, figures.repeats, report.status) == (2, 2, "Passed")
+
+    async def test_no_more_large_answers_are_kept_than_fit_the_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(client, "MAX_MESSAGE_BYTES", LIMIT)
+        async with session_with(Model(large_answers(LIMIT // 4))) as (session, server):
+            it = context(request(server.address), PhaseName.DETERMINISM, golden(ROWS), seconds=60)
+            _, figures = await determinism.examine(session, it)
+        assert isinstance(figures, DeterminismFigures)
+        assert figures.cases == 3
 
     async def test_without_usable_inputs_it_is_skipped(self) -> None:
         async with session_with(Model(lambda inputs: {"y": plain(inputs)})) as (session, server):
@@ -188,6 +223,18 @@ class TestBatchInvariance:
         if size is not None:
             assert figures.size == size
             assert f"the largest difference is at {size}" in report.message
+
+    @pytest.mark.parametrize(
+        ("size", "reason", "sizes"), [(LIMIT // 4, "BitEqual", [2, 3]), (LIMIT * 3 // 4, "TooLarge", None)]
+    )
+    async def test_batches_that_do_not_fit_the_memory_are_left_out_and_that_is_said(
+        self, monkeypatch: pytest.MonkeyPatch, size: int, reason: str, sizes: list[int] | None
+    ) -> None:
+        monkeypatch.setattr(client, "MAX_MESSAGE_BYTES", LIMIT)
+        report, figures = await self.examined(large_answers(size))
+        assert report.reason == reason
+        assert (figures.sizes if figures else None) == sizes
+        assert "their values take more than 128 MiB" in report.message
 
     async def test_a_size_that_is_refused_is_named(self) -> None:
         report, figures = await self.examined(refuses_from(8))

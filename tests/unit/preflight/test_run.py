@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.support.oip_server import Die, Model, Tensors, serving
-from tests.support.preflighting import f32, request
+from tests.support.preflighting import f32, peer, request
 
 from plimsoll.api.preflight_report import (
     InputSource,
@@ -89,6 +89,15 @@ async def test_figures_of_earlier_phases_reach_later_ones() -> None:
     assert isinstance(seen[0].figures.load, LoadFigures)
     assert seen[0].figures.golden is not None
     assert seen[0].inputs.source is InputSource.GENERATED
+
+
+async def test_a_stable_revision_that_cannot_be_described_is_as_none_that_answers() -> None:
+    seen: list[Context] = []
+    unknown: Any = [("y", "INVALID", [3])]
+    async with serving(Model(answers, outputs=unknown)) as stable:
+        report = await run_against(Model(answers), phases(profile=passes(seen)), stable=peer(stable.address))
+    assert report.outcome is Outcome.PASSED
+    assert seen[0].stable is None
 
 
 async def test_a_preflight_that_is_repeated_asks_the_same() -> None:
@@ -178,7 +187,15 @@ class TestLoad:
             ({"inputs": [("x", "FP64", [2])]}, "The input 'x' is FP64 [2] in the spec and served as FP32 [2]."),
             ({"inputs": [("x", "FP32", [3])]}, "The input 'x' is FP32 [3] in the spec and served as FP32 [2]."),
             ({"inputs": [("x", "FP32", [2, 2])]}, "is FP32 [2, 2] in the spec"),
-            ({"outputs": [("z", "FP32", [3])]}, "The spec names the outputs z, served are y."),
+            (
+                {"outputs": [("z", "FP32", [3])]},
+                "The spec names 1 output that the model does not have: z. The model has 1 output that the spec",
+            ),
+            (
+                {"inputs": [("x", "FP32", [2]), *((f"ü{n:03}" * 40, "FP32", [2]) for n in range(500))]},
+                f"The spec names 500 inputs that the model does not have: {('ü000' * 40)[:64]}…, ",
+            ),
+            ({"inputs": []}, "The model has 1 input that the spec does not name: x."),
         ],
     )
     async def test_what_is_served_has_to_be_what_the_spec_says(self, fields: dict[str, Any], message: str) -> None:
@@ -189,6 +206,7 @@ class TestLoad:
         report = await run_against(Model(answers), phases(), **stated)
         assert report.reason == ("InterfaceMismatch" if message else "Passed")
         assert message in report.message
+        assert len(report.message) < 1000
 
 
 class TestGoldenFile:
@@ -311,6 +329,13 @@ class TestServerGone:
         assert "a batch of 4" in report.message
 
     async def test_with_its_examiner_gone_the_pod_is(self) -> None:
+        report = await self.crash(restarts=False, examiner=Examiner(url="http://127.0.0.1:1"))
+        assert (report.outcome, report.reason) == (Outcome.ERROR, "ServerLost")
+
+    async def test_an_examiner_that_falls_silent_at_the_end_of_patience_is_no_witness(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(witness, "PATIENCE_S", 0.01)
         report = await self.crash(restarts=False, examiner=Examiner(url="http://127.0.0.1:1"))
         assert (report.outcome, report.reason) == (Outcome.ERROR, "ServerLost")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -16,12 +17,14 @@ from plimsoll.cli.preflight_local.refused import ModelRefused
 from plimsoll.cli.preflight_local.request import Stated, request_for, stated
 from plimsoll.cli.preflight_local.server import LocalServer, program, running
 from plimsoll.cli.preflight_local.signals import interruptible
+from plimsoll.core.preflight.verdict import SERVER_REASONS
 from plimsoll.errors import Invalid, PlimsollError
 from plimsoll.preflight.event_loop import run_precisely
 from plimsoll.preflight.progress import Progress
 from plimsoll.preflight.request import Request
 from plimsoll.preflight.run import run_preflight
 
+_TOLD_BY_THE_LOG: Final = SERVER_REASONS | {"NotReady"}
 _LAST_LOOK_S: Final = 1.0
 """How long a run may take to see by itself that its server has ended."""
 
@@ -60,9 +63,14 @@ def _run(options: argparse.Namespace, found: Stated) -> PreflightReport:
         repository = _laid_out(folder, work, name, options.model, found)
         complete = not (found.spec and found.spec.model.format is ModelFormat.TRITON_REPOSITORY)
         started = running(command, repository, work, options.triton_option or (), complete_config=complete)
-        with started as server, shown_progress() as progress:
-            request = request_for(options, found, name, server.address, server.process.pid)
-            return run_precisely(_examine(request, progress, server))
+        with started as server:
+            with shown_progress() as progress:
+                request = request_for(options, found, name, server.address, server.process.pid)
+                report = run_precisely(_examine(request, progress, server))
+            if any(phase.reason in _TOLD_BY_THE_LOG for phase in report.phases):
+                # Nobody can look at it afterwards.
+                print(f"Triton's log ends with:\n{server.last_words()}", file=sys.stderr)
+            return report
 
 
 def _laid_out(folder: Path, work: Path, name: str, entry: str | None, found: Stated) -> Path:

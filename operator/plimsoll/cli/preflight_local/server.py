@@ -48,13 +48,19 @@ class LocalServer:
 
     def complaints(self) -> str:
         """Returns the server's errors; where it has none, the end of its output."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return "\n".join([line for line in lines if line.startswith(("E", "error"))] or lines[-_LOG_LINES:])
+        errors = [line for line in self._lines() if line.startswith(("E", "error"))]
+        return "\n".join(errors[-_LOG_LINES:]) or self.last_words()
+
+    def last_words(self) -> str:
+        """Returns the end of the server's output."""
+        return "\n".join(self._lines()[-_LOG_LINES:]) or "It wrote nothing."
 
     def blames_the_model(self) -> bool:
         """Tells whether the server ended because it could not load a model."""
-        output = self.log.read_text(encoding="utf-8", errors="replace")
-        return any(words in output for words in _MODEL_AT_FAULT)
+        return any(words in line for line in self._lines() for words in _MODEL_AT_FAULT)
+
+    def _lines(self) -> list[str]:
+        return self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
 
 
 def program(given: str | None) -> str:

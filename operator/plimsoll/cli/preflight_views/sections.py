@@ -7,6 +7,7 @@ from plimsoll.cli.preflight_views.answers import accuracy_section, answers_secti
 from plimsoll.cli.preflight_views.content import Cell, Column, Fact, Section, Table, Tone, status_cell
 from plimsoll.cli.preflight_views.speed import capacity_section, latency_section, memory_section, profile_section
 from plimsoll.cli.preflight_views.wording import milliseconds, seconds
+from plimsoll.core.preflight.naming import first_few, shortened
 
 
 def phases_table(report: PreflightReport) -> Table:
@@ -69,5 +70,5 @@ def _load_section(load: LoadFigures) -> Section:
 
 
 def _tensors(tensors: list[ServedTensor]) -> str:
-    named = (f"{one.name} {one.data_type}[{', '.join(map(str, one.dims))}]" for one in tensors)
-    return ", ".join(named) or "none"
+    named = [f"{shortened(one.name)} {one.data_type}[{', '.join(map(str, one.dims))}]" for one in tensors]
+    return first_few(named) or "none"

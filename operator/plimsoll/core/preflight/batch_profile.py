@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plimsoll.api.preflight_report import BatchRow, Cliff, CliffKind, LinearFit, QuantileFigure
+from plimsoll.core.preflight.naming import figure
 from plimsoll.core.preflight.quantiles import QUANTILES, enough_samples, quantile_figure
 
 BUDGET_REQUESTS = 2000
@@ -309,7 +310,7 @@ def _cliff(before: SizeSamples, size: SizeSamples, kind: CliffKind, sentence: st
 def _item_time_sentence(medians: _Rounds, before: SizeSamples, size: SizeSamples) -> str:
     then, now = (medians.typical(one) / one.batch for one in (before, size))
     return (
-        f"An item takes {now:.3g} ms in a batch of {size.batch} and {then:.3g} ms in a batch of {before.batch} "
+        f"An item takes {figure(now)} ms in a batch of {size.batch} and {figure(then)} ms in a batch of {before.batch} "
         f"({now / then - 1:+.0%})."
     )
 
@@ -317,7 +318,7 @@ def _item_time_sentence(medians: _Rounds, before: SizeSamples, size: SizeSamples
 def _throughput_sentence(medians: _Rounds, before: SizeSamples, size: SizeSamples) -> str:
     then, now = (_MILLISECONDS * one.batch / medians.typical(one) for one in (before, size))
     return (
-        f"A batch of {size.batch} carries {now:.3g} items/s where a batch of {before.batch} carries {then:.3g} "
+        f"A batch of {size.batch} carries {figure(now)} items/s where a batch of {before.batch} carries {figure(then)} "
         f"({now / then - 1:+.0%})."
     )
 
@@ -325,6 +326,6 @@ def _throughput_sentence(medians: _Rounds, before: SizeSamples, size: SizeSample
 def _tail_sentence(tails: _Rounds, before: SizeSamples, size: SizeSamples) -> str:
     then, now = (tails.typical(one) for one in (before, size))
     return (
-        f"The {100 * tails.quantile:g}th percentile of a batch of {size.batch} is {now:.3g} ms, {now / then:.1f} times "
-        f"the {then:.3g} ms of a batch of {before.batch}."
+        f"The {100 * tails.quantile:g}th percentile of a batch of {size.batch} is {figure(now)} ms, {now / then:.1f} "
+        f"times the {figure(then)} ms of a batch of {before.batch}."
     )

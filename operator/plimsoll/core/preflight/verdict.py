@@ -14,15 +14,19 @@ MAX_TERMINATION_BYTES: Final = 2048
 
 SERVER_DIED: Final = "ServerDied"
 HANGS: Final = "ModelHangs"
+SERVER_GONE: Final = "ServerGone"
+"""Why a phase was skipped whose turn came after that."""
 SERVER_REASONS: Final = frozenset({SERVER_DIED, HANGS})
-"""A failure with one of these, in whatever phase, is one of Load: the model no longer serves."""
+"""A failure with one of these, in whatever phase, is one of Load: the model no longer serves. It is also one of every
+phase that could not look any more: what was to be proved there is not."""
 
 
 def mark_enforced(
     phases: Sequence[PhaseReport], mode: PreflightMode, enforce: Collection[PhaseName]
 ) -> list[PhaseReport]:
     """Returns the phases with `enforced` set. In any mode but Enforce none is."""
-    return [phase.model_copy(update={"enforced": _enforced(phase, mode, enforce)}) for phase in phases]
+    decides = _deciding(phases, mode, enforce)
+    return [phase.model_copy(update={"enforced": phase.name in decides}) for phase in phases]
 
 
 def outcome(
@@ -40,7 +44,8 @@ def outcome(
     if load.status is PhaseStatus.SKIPPED:
         return Outcome.ERROR, "Incomplete", f"The preflight did not look at the model: {load.message}"
     failed = [phase for phase in phases if phase.status is PhaseStatus.FAILED]
-    rejecting = [phase for phase in failed if _enforced(phase, mode, enforce)]
+    decides = _deciding(phases, mode, enforce)
+    rejecting = [phase for phase in failed if phase.name in decides]
     if rejecting:
         return Outcome.REJECTED, rejecting[0].reason, _rejection(rejecting)
     noted = [phase for phase in phases if phase.status in (PhaseStatus.FAILED, PhaseStatus.WARNED)]
@@ -104,10 +109,16 @@ def _encoded(verdict: dict[str, Any], length: int) -> bytes:
     return text.encode(errors="replace")
 
 
-def _enforced(phase: PhaseReport, mode: PreflightMode, enforce: Collection[PhaseName]) -> bool:
+def _deciding(
+    phases: Sequence[PhaseReport], mode: PreflightMode, enforce: Collection[PhaseName]
+) -> Collection[PhaseName]:
+    """Names the phases whose failure rejects."""
     if mode is not PreflightMode.ENFORCE:
-        return False
-    return phase.name in enforce or (phase.reason in SERVER_REASONS and PhaseName.LOAD in enforce)
+        return ()
+    unseen = {phase.name for phase in phases if phase.reason == SERVER_GONE}
+    if not unseen.union((PhaseName.LOAD,)).intersection(enforce):
+        return enforce
+    return {*enforce, *(phase.name for phase in phases if phase.reason in SERVER_REASONS)}
 
 
 def _rejection(rejecting: Sequence[PhaseReport]) -> str:

@@ -6,12 +6,14 @@ The reference is the model that the spec names, as a rule the FP32 twin of a qua
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plimsoll.api.preflight_report import PhaseReport, PhaseStatus
+from plimsoll.api.vocabulary import DataType
+from plimsoll.core.preflight.naming import listed
 from plimsoll.core.preflight.paired import accuracy_figures, accuracy_status
 from plimsoll.errors import Invalid
 from plimsoll.preflight.client import Session
@@ -19,6 +21,8 @@ from plimsoll.preflight.failures import CallError, RefusedError
 from plimsoll.preflight.labelled import Chunk, chunks, read_rows
 from plimsoll.preflight.phases import Context, Outcome, PeerGoneError
 from plimsoll.preflight.scoring import Scoring, classes, find_scoring
+
+_OTHER: Final = "Name a model that takes these rows in spec.preflight.accuracy.reference."
 
 
 @dataclass(slots=True)
@@ -62,10 +66,12 @@ async def _examine(session: Session, context: Context, max_loss: float | None) -
     if reference is None:
         return _without_reference(context), None
     check = context.request.preflight.accuracy
+    _require_same_inputs(session, reference)
     scoring = find_scoring(session.served, [row.label for row in rows], check.output if check else None)
     answers = _Answers()
     asked = 0
-    for chunk in chunks(session, rows, context.rng):
+    largest = min(session.largest_batch, reference.largest_batch)
+    for chunk in chunks(rows, largest, context.rng):
         if asked and context.time_left() <= 0:
             break
         await _ask(session, reference, chunk, scoring, answers)
@@ -83,10 +89,33 @@ def share(percent: str) -> float:
     return float(percent.removesuffix("%")) / 100
 
 
+def _require_same_inputs(session: Session, reference: Session) -> None:
+    """Numbers are converted to the reference's type, so that an FP16 model has an FP32 twin; text is text."""
+    ours, theirs = (
+        {tensor.name: tensor.data_type is DataType.BYTES for tensor in one.served.inputs}
+        for one in (session, reference)
+    )
+    if ours != theirs:
+        raise Invalid(
+            "OtherInputs",
+            f"The model takes the inputs {_named(session)}, the reference {_named(reference)}, so the same rows cannot "
+            f"be asked of both. {_OTHER}",
+        )
+
+
+def _named(session: Session) -> str:
+    return listed([f"{tensor.name} {tensor.data_type}" for tensor in session.served.inputs])
+
+
 async def _ask(session: Session, reference: Session, chunk: Chunk, scoring: Scoring, answers: _Answers) -> None:
     ours = await session.infer(session.prepare(chunk.inputs))
     try:
         theirs = await reference.infer(reference.prepare(chunk.inputs))
+    except RefusedError as error:
+        raise Invalid(
+            "ReferenceRefuses",
+            f"The reference '{reference.model}' answers labelled rows with an error: {error.message:.300}. {_OTHER}",
+        ) from error
     except CallError as error:
         raise PeerGoneError(f"The reference '{reference.model}' does not answer: {error.message:.300}") from error
     missing = next(

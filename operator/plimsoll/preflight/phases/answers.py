@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from plimsoll.api.preflight import OutputTolerance
 from plimsoll.api.preflight_report import WorstDifference
 from plimsoll.core.preflight.comparison import Comparison, Tolerance, compare, default_tolerance
+from plimsoll.core.preflight.naming import listed
 from plimsoll.core.triton.tensors import DYNAMIC, shape_text
 from plimsoll.errors import Invalid
 from plimsoll.preflight.client import Served
@@ -37,7 +38,7 @@ def tolerances(served: Served, stated: Iterable[OutputTolerance] | None) -> Tole
         if one.output not in found:
             raise Invalid(
                 "UnknownOutput",
-                f"spec.preflight.tolerance names the output '{one.output}', the model gives {', '.join(found)}.",
+                f"spec.preflight.tolerance names the output '{one.output}', the model gives {listed([*found])}.",
             )
         if one.absolute is not None or one.relative is not None:
             found[one.output] = Tolerance(float(one.absolute or 0), float(one.relative or 0), exact=False)

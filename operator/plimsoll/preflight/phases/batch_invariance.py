@@ -17,7 +17,7 @@ from plimsoll.api.preflight_report import (
     WorstDifference,
 )
 from plimsoll.core.preflight.comparison import level_of
-from plimsoll.preflight.client import Session
+from plimsoll.preflight.client import MAX_MESSAGE_BYTES, Session
 from plimsoll.preflight.failures import RefusedError
 from plimsoll.preflight.inputs import batch_of
 from plimsoll.preflight.phases import Context, Outcome
@@ -27,14 +27,15 @@ from plimsoll.preflight.tensors import Tensors
 _LARGEST: Final = 128
 _ROWS: Final = 64
 """Different items; larger batches hold some of them twice."""
+_LIMIT: Final = f"their values take more than {MAX_MESSAGE_BYTES >> 20} MiB"
 
 
 async def examine(session: Session, context: Context) -> Outcome:
     """Compares the answer to each row alone with its answers in batches of 2, 4, 8, … in shuffled order."""
-    largest = min(session.served.max_batch_size, _LARGEST)
+    allowed = min(session.served.max_batch_size, _LARGEST)
     alone = context.figures.determinism.alone if context.figures.determinism else None
     rows = context.inputs.rows()[:_ROWS]
-    if largest < 2:  # noqa: PLR2004 - a batch of two
+    if allowed < 2:  # noqa: PLR2004 - a batch of two
         return context.report(PhaseStatus.SKIPPED, "NotBatching", "Each request is an execution of its own."), None
     if not rows:
         return context.report(PhaseStatus.SKIPPED, "InputsRefused", "The model takes none of the inputs."), None
@@ -42,8 +43,17 @@ async def examine(session: Session, context: Context) -> Outcome:
         return context.report(
             PhaseStatus.SKIPPED, "Nondeterministic", "The answers differ without any neighbours as well."
         ), None
-    sweep = _Sweep(session, context, rows, tolerances(session.served, context.request.preflight.tolerance))
-    return await sweep.run(sizes_up_to(largest))
+    await session.infer(session.prepare(rows[0]))  # tells how large an answer is
+    largest = session.fitting(allowed)
+    if largest < 2:  # noqa: PLR2004 - as above
+        return context.report(PhaseStatus.SKIPPED, "TooLarge", f"Batches are too large to be sent: {_LIMIT}."), None
+    kept = rows[: session.fitting(_ROWS)]  # their answers are, too
+    sweep = _Sweep(session, context, kept, tolerances(session.served, context.request.preflight.tolerance))
+    report, figures = await sweep.run(sizes_up_to(largest))
+    if largest < allowed:
+        message = f"{report.message} Batches of more than {largest} were left out: {_LIMIT}."
+        report = report.model_copy(update={"message": message})
+    return report, figures
 
 
 def sizes_up_to(largest: int) -> list[int]:

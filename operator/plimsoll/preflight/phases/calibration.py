@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,14 @@ from plimsoll.api.preflight_report import CalibrationFigures, PhaseReport, Phase
 from plimsoll.core.preflight.calibration import calibration_figures
 from plimsoll.errors import Invalid
 from plimsoll.preflight.client import Session
-from plimsoll.preflight.labelled import chunks, read_rows
+from plimsoll.preflight.failures import RefusedError
+from plimsoll.preflight.labelled import Chunk, chunks, read_rows
 from plimsoll.preflight.phases import Context, Outcome
 from plimsoll.preflight.phases.accuracy import share
 from plimsoll.preflight.scoring import probabilities
+from plimsoll.preflight.tensors import Tensors
+
+_NOTHING: Final = np.empty(0)
 
 
 async def examine(session: Session, context: Context) -> Outcome:
@@ -34,17 +38,30 @@ async def examine(session: Session, context: Context) -> Outcome:
     found: list[NDArray[np.float64]] = []
     labels: list[NDArray[Any]] = []
     asked = 0
-    for chunk in chunks(session, rows, context.rng):
+    for chunk in chunks(rows, session.largest_batch, context.rng):
         if asked and context.time_left() <= 0:
             break
-        answer = await session.infer(session.prepare(chunk.inputs))
-        found.append(probabilities(check.output, answer[check.output], len(chunk.rows)))
+        answer = await _answer(session, chunk)
+        found.append(probabilities(check.output, answer.get(check.output, _NOTHING), len(chunk.rows)))
+        if found[-1].shape[1] != found[0].shape[1]:
+            raise Invalid("NoProbabilities", f"The output '{check.output}' has not as many values for every row.")
         labels.append(chunk.labels)
         asked += len(chunk.rows)
         context.tell(asked / len(rows), f"row {asked}")
     right = _indices(np.concatenate(labels), found[0].shape[1])
     figures = calibration_figures(check.output, np.concatenate(found), right, share(check.error_rate), context.rng)
     return _judged(context, figures), figures
+
+
+async def _answer(session: Session, chunk: Chunk) -> Tensors:
+    try:
+        return await session.infer(session.prepare(chunk.inputs))
+    except RefusedError as error:
+        # Caught here because these inputs are nobody's invention: a refusal of them is not one of generated inputs.
+        raise Invalid(
+            "AnsweredWithError",
+            f"The model answers labelled rows with an error: {error.message:.300}. Correct dataset.json, or the model.",
+        ) from error
 
 
 def _indices(labels: NDArray[Any], classes: int) -> NDArray[np.int64]:

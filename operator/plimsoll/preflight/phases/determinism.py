@@ -22,14 +22,20 @@ _CONCURRENCY: Final = 8
 
 
 async def examine(session: Session, context: Context) -> Outcome:
-    """Asks up to 20 cases `repeats` times, as often as there is time, but twice at least."""
+    """Asks up to 20 cases `repeats` times, as often as there is time, but twice at least.
+
+    Of a slow model, or one with large answers, fewer cases: no more than half the time is for the first round.
+    """
     cases = context.inputs.usable[:_CASES]
     if not cases:
         return context.report(PhaseStatus.SKIPPED, "InputsRefused", "The model takes none of the inputs."), None
     allowed = tolerances(session.served, context.request.preflight.tolerance)
     requests = [session.prepare(case.inputs) for case in cases]
     repeats = context.request.preflight.repeats
-    first = await _one_by_one(session, requests)
+    first: list[Tensors] = []
+    while len(first) < session.fitting(len(requests)) and (not first or context.time_left() > context.seconds / 2):
+        first.append(await session.infer(requests[len(first)]))
+    cases, requests = cases[: len(first)], requests[: len(first)]
     alone: list[Difference] = []
     overlapping: list[Difference] = []
     done = 1

@@ -2,7 +2,8 @@
 
 What is enforced depends on who vouches for the inputs. A file with expected outputs: all of it. A file without: each
 answer has to be one (all outputs, right types and shapes, not empty, finite). Generated inputs: the same, but that the
-model refuses some, or has no finite answer to some, says nothing about it.
+model refuses some, has no finite answer to some, or finds nothing in them where it may give any number of results (a
+detector, in noise), says nothing about it.
 
 Another model is expected to answer differently from stable, so that is a warning at most; with the same model only what
 is around it changed (server, libraries, hardware), so its answers have to agree.
@@ -10,11 +11,13 @@ is around it changed (server, libraries, hardware), so its answers have to agree
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from plimsoll.api.preflight_report import GoldenFigures, PhaseReport, PhaseStatus
+from plimsoll.api.preflight_report import GoldenFigures, PhaseReport, PhaseStatus, ServedTensor
 from plimsoll.core.preflight.comparison import invalid, labels_equal
+from plimsoll.core.triton.tensors import DYNAMIC
 from plimsoll.preflight.client import Session
 from plimsoll.preflight.failures import CallError, RefusedError
 from plimsoll.preflight.inputs import Case
@@ -44,6 +47,8 @@ class _Tally:
     """By number of the case, as the next two."""
     invalid: dict[int, str] = field(default_factory=dict)
     not_finite: dict[int, str] = field(default_factory=dict)
+    nothing: dict[int, str] = field(default_factory=dict)
+    """Answers to generated inputs that are empty where their size is open."""
     wrong: set[int] = field(default_factory=set)
     differences: list[Difference] = field(default_factory=list)
     agree: int = 0
@@ -84,11 +89,17 @@ async def _ask(session: Session, context: Context, case: Case, allowed: Toleranc
         tally.errors[case.number] = error.message
         context.inputs.refused.add(case.number)
         return
-    problem = _empty_or_misshapen(answer, session, case)
+    outputs = session.served.outputs
+    fixed = [one for one in outputs if not (context.inputs.generated and DYNAMIC in one.dims)]
+    problem = misshapen(answer, session.served, rows_of(case.inputs, batches=session.served.batches))
+    problem = problem or _empty(answer, fixed)
     if problem:
         tally.invalid[case.number] = problem
         return
-    problem = next((f"{name}: {why}" for name, values in answer.items() if (why := invalid(values))), "")
+    if nothing := _empty(answer, outputs):
+        tally.nothing[case.number] = nothing
+    filled = {name: values for name, values in answer.items() if values.size}
+    problem = next((f"{name}: {why}" for name, values in filled.items() if (why := invalid(values))), "")
     if problem:
         tally.not_finite[case.number] = problem
         return
@@ -101,10 +112,8 @@ async def _ask(session: Session, context: Context, case: Case, allowed: Toleranc
         await _ask_stable(session, context, case, answer, allowed, tally)
 
 
-def _empty_or_misshapen(answer: Tensors, session: Session, case: Case) -> str:
-    served = session.served
-    problem = misshapen(answer, served, rows_of(case.inputs, batches=served.batches))
-    return problem or next((f"{name}: {invalid(values)}" for name, values in answer.items() if not values.size), "")
+def _empty(answer: Tensors, outputs: Sequence[ServedTensor]) -> str:
+    return next((f"{one.name}: {invalid(answer[one.name])}" for one in outputs if not answer[one.name].size), "")
 
 
 async def _ask_stable(
@@ -212,6 +221,11 @@ def _warning(context: Context, tally: _Tally, figures: GoldenFigures) -> tuple[s
         return (
             "NotFinite",
             f"{len(tally.not_finite)} answers to generated inputs are not finite: {_first(tally.not_finite)}",
+        )
+    if tally.nothing:
+        return "EmptyAnswers", (
+            f"{len(tally.nothing)} of {tally.asked} answers to generated inputs are empty: {_first(tally.nothing)} Put "
+            f"a golden.json with inputs in which there is something to find beside the model."
         )
     if tally.asked < len(context.inputs.cases) and figures.expected:
         return "OutOfTime", (

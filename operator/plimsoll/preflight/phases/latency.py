@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from plimsoll.api.preflight_report import LatencyFigures, ObjectiveCheck, PhaseStatus, QuantileFigure
+from plimsoll.core.preflight.naming import figure
 from plimsoll.core.preflight.promise import Promise, promises
 from plimsoll.core.preflight.quantiles import QUANTILES, quantile_figure
 from plimsoll.preflight.client import Session
@@ -31,9 +32,9 @@ async def examine(session: Session, context: Context) -> Outcome:
     rate, why = await _rate(session, context)
     count = min(int(rate * context.time_left() * _SHARE), MOST_REQUESTS)
     if count < LEAST_REQUESTS:
-        said = f"At {rate:.3g} requests/s the time left is enough for {max(count, 0)} requests: raise "
+        said = f"At {figure(rate)} requests/s the time left is enough for {max(count, 0)} requests: raise "
         return context.report(PhaseStatus.SKIPPED, "TooFewRequests", f"{said}spec.preflight.budget."), None
-    context.tell(0.0, f"{rate:.3g} requests/s for {count / rate:.0f} s")
+    context.tell(0.0, f"{figure(rate)} requests/s for {count / rate:.0f} s")
     asked = promises(context.request.objective)
     timeout_s = load_timeout_s(context, max((promise.max_ms for promise in asked), default=_DEFAULT_LONGEST_MS))
     requests = [session.prepare(row) for row in rows]
@@ -63,9 +64,11 @@ async def _rate(session: Session, context: Context) -> tuple[float, str]:
 async def _alone_ms(session: Session, context: Context) -> float:
     request = session.prepare(context.inputs.rows()[0])
     started = context.clock.monotonic()
-    for _ in range(LEAST_REQUESTS):
+    sent = 0
+    while sent < LEAST_REQUESTS and (not sent or context.time_left() > 0):
         await session.send(request)
-    return max((context.clock.monotonic() - started) * 1000 / LEAST_REQUESTS, 1e-3)
+        sent += 1
+    return max((context.clock.monotonic() - started) * 1000 / sent, 1e-3)
 
 
 def latency_figures(result: LoadResult, rate: float, asked: Sequence[Promise], lost_ms: float) -> LatencyFigures:
@@ -103,7 +106,7 @@ def _status(promise: Promise, figure: QuantileFigure) -> PhaseStatus:
 
 def verdict(result: LoadResult, figures: LatencyFigures, why: str) -> tuple[PhaseStatus, str, str]:
     """Returns status, reason and sentence: the worst line of the objective decides."""
-    load = f"at {figures.requests_per_s:.3g} requests/s ({why})"
+    load = f"at {figure(figures.requests_per_s)} requests/s ({why})"
     if trouble := result.invalid():
         return PhaseStatus.WARNED, "ClientTooSlow", f"Nothing is known about the latency {load}. {trouble}"
     lost = f" {figures.failed} of {figures.requests} requests were not answered." if figures.failed else ""
@@ -115,7 +118,7 @@ def verdict(result: LoadResult, figures: LatencyFigures, why: str) -> tuple[Phas
     ):
         for line in figures.objective:
             if line.status is status:
-                value = "unknown" if line.value_ms is None else f"{line.value_ms:.3g} ms"
+                value = "unknown" if line.value_ms is None else f"{figure(line.value_ms)} ms"
                 said = words.format(max=line.max_ms, budget=line.budget_ms)
                 return (
                     PhaseStatus.WARNED if status is PhaseStatus.SKIPPED else status,
@@ -124,7 +127,9 @@ def verdict(result: LoadResult, figures: LatencyFigures, why: str) -> tuple[Phas
                 )
     if figures.failed:
         return PhaseStatus.WARNED, "RequestsFailed", f"Under load {load}:{lost}"
-    known = [f"p{one.quantile * 100:g} {one.value_ms:.3g} ms" for one in figures.quantiles if one.value_ms is not None]
+    known = [
+        f"p{one.quantile * 100:g} {figure(one.value_ms)} ms" for one in figures.quantiles if one.value_ms is not None
+    ]
     said = f"{', '.join(known)} {load}"
     if figures.objective:
         return PhaseStatus.PASSED, "WithinBudget", f"{said}, within the objective."

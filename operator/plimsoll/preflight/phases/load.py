@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plimsoll.api.preflight_report import LoadFigures, ModelKind, PhaseStatus, ServedTensor
+from plimsoll.core.preflight.naming import counted, listed
 from plimsoll.core.triton.tensors import DYNAMIC, shape_text
 from plimsoll.errors import PlimsollError
 from plimsoll.preflight.client import Served, Session
@@ -72,7 +73,7 @@ def _mismatch(kind: str, wanted: Sequence[ServedTensor], found: Sequence[ServedT
     by_name = {tensor.name: tensor for tensor in found}
     names = {tensor.name for tensor in wanted}
     if names != by_name.keys():
-        return f"The spec names the {kind}s {', '.join(sorted(names))}, served are {', '.join(sorted(by_name))}."
+        return _other_names(kind, sorted(names - by_name.keys()), sorted(by_name.keys() - names))
     for tensor in wanted:
         served = by_name[tensor.name]
         if tensor.data_type is not served.data_type or not _dims_agree(tensor.dims, served.dims):
@@ -81,6 +82,14 @@ def _mismatch(kind: str, wanted: Sequence[ServedTensor], found: Sequence[ServedT
                 f"served as {served.data_type} {shape_text(tuple(served.dims))}."
             )
     return ""
+
+
+def _other_names(kind: str, absent: Sequence[str], unnamed: Sequence[str]) -> str:
+    sentences = (
+        (absent, f"The spec names {counted(len(absent), kind)} that the model does not have: {listed(absent)}."),
+        (unnamed, f"The model has {counted(len(unnamed), kind)} that the spec does not name: {listed(unnamed)}."),
+    )
+    return " ".join(sentence for names, sentence in sentences if names)
 
 
 def _dims_agree(wanted: Sequence[int], found: Sequence[int]) -> bool:
@@ -92,4 +101,5 @@ def _dims_agree(wanted: Sequence[int], found: Sequence[int]) -> bool:
 
 def _ready(served: Served) -> str:
     batch = f"batches of up to {served.max_batch_size}" if served.batches else "no batching"
-    return f"{served.kind} model with {len(served.inputs)} inputs and {len(served.outputs)} outputs, {batch}."
+    takes, gives = counted(len(served.inputs), "input"), counted(len(served.outputs), "output")
+    return f"{served.kind} model with {takes} and {gives}, {batch}."

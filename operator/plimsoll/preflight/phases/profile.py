@@ -15,6 +15,7 @@ from plimsoll.api.preflight_report import (
     Cliff,
     CliffKind,
     LinearFit,
+    PhaseReport,
     PhaseStatus,
     ProfileFigures,
 )
@@ -26,6 +27,7 @@ from plimsoll.core.preflight.batch_profile import (
     recommended_max_batch,
 )
 from plimsoll.core.preflight.capacity import attainable, predicted_capacity
+from plimsoll.core.preflight.naming import figure
 from plimsoll.core.preflight.promise import Promise, allowed_late, promises
 from plimsoll.core.preflight.queueing import QueueModel
 from plimsoll.preflight.client import Served, Session
@@ -57,19 +59,20 @@ async def examine(session: Session, context: Context) -> Outcome:
     if measured.broken is not None:
         raise InterruptedPhaseError(measured.broken, profile.figures())
     if not asked:
-        return context.report(*_without_objective(profile)), profile.figures()
+        return profile.report(context, *_without_objective(profile)), profile.figures()
     t1_ms = profile.rows[0].median_ms or 0.0
     delay_ms = session.served.max_queue_delay_ms or 0.0
     strictest = min(asked, key=lambda promise: promise.budget_ms)
     if not all(attainable(t1_ms, delay_ms, promise.budget_ms) for promise in asked):
-        return context.report(*_beyond_reach(asked, t1_ms, delay_ms)), profile.figures(
+        return profile.report(context, *_beyond_reach(asked, t1_ms, delay_ms)), profile.figures(
             strictest, attainable=all(attainable(t1_ms, delay_ms, promise.max_ms) for promise in asked)
         )
     context.tell(SWEEP_SHARE, "predicting the capacity")
     promise, predicted = await asyncio.to_thread(_predict, profile, session.served, asked, context.rng)
     found = await _confirmed(session, context, rows, promise, predicted[0].requests_per_s)
     capacity = scaled(predicted, found)
-    report = context.report(*_with_objective(profile, promise, predicted[0].requests_per_s, capacity[0], found))
+    verdict = _with_objective(profile, promise, predicted[0].requests_per_s, capacity[0], found)
+    report = profile.report(context, *verdict)
     return report, profile.figures(promise, capacity, attainable=True)
 
 
@@ -106,6 +109,15 @@ class _Profile:
             capacity=list(capacity),
             attainable=attainable,
         )
+
+    def report(self, context: Context, status: PhaseStatus, reason: str, message: str) -> PhaseReport:
+        """Makes the phase's report, which says which sizes were left out."""
+        late = self.measured.left_out
+        if late is not None:
+            message += (
+                f" Batches of {late} and more were left out: they would take about as long as a model that hangs."
+            )
+        return context.report(status, reason, message)
 
     def queue(self, served: Served) -> QueueModel:
         """The model's queue: how long an instance is busy with a batch, and what a batch may hold.
@@ -164,7 +176,7 @@ async def _confirmed(
     timeout_s = load_timeout_s(context, promise.max_ms)
 
     async def probe(rate: float, count: int) -> LoadResult:
-        context.tell(1 - context.time_left() / context.seconds, f"probing {rate:.3g} requests/s")
+        context.tell(1 - context.time_left() / context.seconds, f"probing {figure(rate)} requests/s")
         return await open_loop(
             poisson(rate, count, context.rng),
             lambda number: session.send(requests[number % len(requests)], timeout_s),
@@ -205,13 +217,13 @@ def _troubles(profile: _Profile) -> _Verdict | None:
 
 def _without_objective(profile: _Profile) -> _Verdict:
     rates = [row.items_per_s for row in profile.rows if row.items_per_s is not None]
-    said = f"Up to {max(rates):.3g} items/s, one request at a time; a capacity needs spec.objective.latency."
+    said = f"Up to {figure(max(rates))} items/s, one request at a time; a capacity needs spec.objective.latency."
     return _troubles(profile) or (PhaseStatus.PASSED, "Profiled", said)
 
 
 def _beyond_reach(asked: Sequence[Promise], t1_ms: float, delay_ms: float) -> _Verdict:
     promise = min(asked, key=lambda one: one.budget_ms)
-    alone = f"One request alone takes {t1_ms + delay_ms:.3g} ms, queue delay included;"
+    alone = f"One request alone takes {figure(t1_ms + delay_ms)} ms, queue delay included;"
     if not all(attainable(t1_ms, delay_ms, one.max_ms) for one in asked):
         broken = min(asked, key=lambda one: one.max_ms)
         said = (
@@ -226,9 +238,9 @@ def _with_objective(
     profile: _Profile, promise: Promise, predicted: float, one: Capacity, found: Confirmation
 ) -> _Verdict:
     kept = f"within {promise.budget_ms:g} ms at p{promise.quantile * 100:g}"
-    said = f"One replica carries {one.requests_per_s:.3g} requests/s {kept}"
+    said = f"One replica carries {figure(one.requests_per_s)} requests/s {kept}"
     if one.confirmed:
-        said += f", measured ({predicted:.3g} predicted)."
+        said += f", measured ({figure(predicted)} predicted)."
     else:
         said += f", predicted only. {found.trouble}"
     troubles = _troubles(profile)
