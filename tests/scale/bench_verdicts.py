@@ -23,7 +23,8 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--memory-runs", type=int, default=20, help="runs of the memory phase on each quick model")
-    parser.add_argument("--runs", type=int, default=10, help="runs of all else on each model")
+    parser.add_argument("--runs", type=int, default=10, help="runs on each slow model and of the profile")
+    parser.add_argument("--answer-runs", type=int, default=60, help="runs of determinism and batch invariance")
     parser.add_argument("--only", choices=PARTS, action="append", help="a part to measure; all without it")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every `with` ends what it started
@@ -38,7 +39,7 @@ def main() -> None:
     if "cliff" in parts:
         figures |= cliff_verdicts(given.runs)
     if "answers" in parts:
-        figures |= answer_verdicts(given.runs)
+        figures |= answer_verdicts(given.answer_runs)
     print(json.dumps(figures))
 
 

@@ -40,7 +40,7 @@ def cliff_verdicts(runs: int) -> Figures:
         say(f"{model} {seed}: item time rises at {found or 'no size'}; besides {', '.join(others) or 'nothing'}")
         return found == wanted[model]
 
-    return {key: value for model in wanted for key, value in _counted(model, runs, right).items()}
+    return {key: value for model in wanted for key, value in _counted("profile", model, runs, right).items()}
 
 
 def answer_verdicts(runs: int) -> Figures:
@@ -68,15 +68,15 @@ def answer_verdicts(runs: int) -> Figures:
         company = model == "neighbours" and repeated.reason == "DiffersConcurrently"
         return (("BitEqual" if company else repeated.reason), batched.reason) == wanted[model]
 
-    return {key: value for model in wanted for key, value in _counted(model, runs, right).items()}
+    return {key: value for model in wanted for key, value in _counted("answers", model, runs, right).items()}
 
 
-def _counted(model: str, runs: int, right: Trial) -> Figures:
+def _counted(phase: str, model: str, runs: int, right: Trial) -> Figures:
     with serving_planted(model) as server:
         wrong = sum(not right(server, model, seed) for seed in range(1, runs + 1))
     say(f"{model}: wrong in {wrong} of {runs} runs")
     return {
-        f"{model}_runs": runs,
-        f"{model}_wrong": wrong,
-        f"{model}_wrong_percent_95": round(100 * highest_rate(wrong, runs), 1),
+        f"{phase}_{model}_runs": runs,
+        f"{phase}_{model}_wrong": wrong,
+        f"{phase}_{model}_wrong_percent_95": round(100 * highest_rate(wrong, runs), 1),
     }

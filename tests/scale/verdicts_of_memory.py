@@ -28,9 +28,9 @@ class Pace:
     phase_seconds: float
 
 
-QUICK = Pace("", 0, 60.0)
+QUICK = Pace("memory", 0, 60.0)
 """10,000 requests, one after the other."""
-SLOW = Pace("slow_", 100, 40.0)
+SLOW = Pace("slow_memory", 100, 40.0)
 """What the phase gets of the default budget: thousands only if several are sent at once."""
 
 
@@ -42,7 +42,7 @@ def memory_verdicts(pace: Pace, runs: int) -> Figures:
     for model, count in alarms.items():
         figures |= _counted(model, "false_alarms", count, runs)
     figures |= _counted("innocent", "false_alarms", sum(alarms.values()), runs * len(INNOCENT))
-    return {f"{pace.name}{name}": value for name, value in figures.items()}
+    return {f"{pace.name}_{name}": value for name, value in figures.items()}
 
 
 def _counted(model: str, what: str, errors: int, runs: int) -> Figures:
