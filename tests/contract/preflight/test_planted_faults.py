@@ -83,6 +83,14 @@ def test_a_native_leak_of_a_kilobyte_a_request_is_caught() -> None:
     assert host.low - 256 <= 1024 <= host.high + 256  # malloc's own bookkeeping and the server's
 
 
+@pytest.mark.parametrize(("model", "verdict"), [("leaking", "MemoryLeak"), ("clean", "MemoryStable")])
+def test_a_slow_model_that_batches_is_judged_by_thousands_of_requests(model: str, verdict: str) -> None:
+    with serving_planted(model, fixed_ms=30) as server:
+        reason, figures = remembered(server, model, seconds=20)
+    assert reason == verdict
+    assert figures.slopes[0].requests >= 2000  # one after the other they would be 500
+
+
 @pytest.mark.parametrize("model", ["clean", "caching", "arena"])
 def test_growth_that_ends_is_no_leak(model: str) -> None:
     with serving_planted(model) as server:
