@@ -63,7 +63,7 @@ bench-controller: $(STAMP) ## Writes, CPU and memory of the controller at 5,000 
 	@$(RUN) -m tests.scale.bench_controller
 
 .PHONY: bench-verdicts
-bench-verdicts: $(STAMP) ## How often the preflight is right about planted leaks, cliffs and wrong answers; an hour
+bench-verdicts: $(STAMP) ## How often the preflight is right about planted leaks, cliffs and wrong answers; over an hour
 	@$(RUN) -m tests.scale.bench_verdicts
 
 # ---- the virtual environment ------------------------------------------------------------------------------------------
