@@ -46,12 +46,15 @@ Reading = tuple[int, dict[str, int]]
 
 
 async def examine(session: Session, context: Context) -> Outcome:
-    """Warms up with the largest batch, then sends single items one after the other and watches the memory."""
+    """Warms up with the largest batch, then sends single items at one pace and watches the memory."""
     rows = context.inputs.rows()
     if not rows:
         return context.report(PhaseStatus.SKIPPED, "InputsRefused", "No input was answered: nothing to send."), None
     if context.request.examiner is None:
-        said = "Nobody can see the server's processes: the pod has no examiner, or give --pid of a local server."
+        said = (
+            "Nobody can see the server's processes: its pod has no examiner, or it runs elsewhere. With --local, leave "
+        )
+        said += "out --url: a Triton that is started here can be watched."
         return context.report(PhaseStatus.SKIPPED, "NoExaminer", said), None
     reader = memory_reader(context.request.examiner)
     try:
