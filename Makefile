@@ -62,6 +62,10 @@ clean: ## Remove caches and the virtual environment
 bench-controller: $(STAMP) ## Writes, CPU and memory of the controller at 5,000 objects; latency and readiness
 	@$(RUN) -m tests.scale.bench_controller
 
+.PHONY: bench-verdicts
+bench-verdicts: $(STAMP) ## How often the preflight is right about planted leaks, cliffs and wrong answers; over an hour
+	@$(RUN) -m tests.scale.bench_verdicts
+
 # ---- the virtual environment ------------------------------------------------------------------------------------------
 $(STAMP):
 	@echo "Setting up .venv from requirements-dev.lock"

@@ -36,15 +36,17 @@ PLANTED: Mapping[str, Planted] = {
 }
 
 
-def plant(repository: Path, name: str, *, as_name: str | None = None, version: int = 1) -> Path:
-    """Writes the planted model `name` into a Triton repository and returns its folder."""
+def plant(
+    repository: Path, name: str, *, as_name: str | None = None, version: int = 1, **parameters: float | str
+) -> Path:
+    """Writes the planted model `name`, with other parameters if any, into a Triton repository; returns its folder."""
     planted = PLANTED[name]
     folder = repository / (as_name or name)
     (folder / str(version)).mkdir(parents=True)
     (folder / str(version) / "model.py").write_bytes((_SOURCES / f"{planted.source}.py").read_bytes())
     parameters = "\n".join(
         f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}'
-        for key, value in planted.parameters.items()
+        for key, value in {**planted.parameters, **parameters}.items()
     )
     filled = {
         "NAME": folder.name,

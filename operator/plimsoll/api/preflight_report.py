@@ -20,7 +20,7 @@ REPORT_FORMAT = 1
 
 
 class PhaseName(StrEnum):
-    """The phases, in the order they run."""
+    """The phases, in the order of the figures; a report lists them in the order they ran."""
 
     LOAD = "Load"
     GOLDEN = "Golden"

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-import numpy as np
 import pytest
-from tests.support.planted_models import plant
-from tests.support.preflighting import context, golden, request
+from tests.support.planted_server import run_phase, serving_planted
 
 from plimsoll.api.preflight_report import (
     CliffKind,
@@ -19,51 +13,26 @@ from plimsoll.api.preflight_report import (
     PhaseStatus,
     ProfileFigures,
 )
-from plimsoll.preflight.client import Session
-from plimsoll.preflight.event_loop import run_precisely
 from plimsoll.preflight.failures import NoAnswerError, ServerGoneError
-from plimsoll.preflight.inputs import Case
-from plimsoll.preflight.phases import InterruptedPhaseError, Outcome, Phase, latency, memory, profile
-from plimsoll_dev.images.local_triton import LocalTriton, running_triton
+from plimsoll.preflight.phases import InterruptedPhaseError, Outcome, latency, memory, profile
+from plimsoll_dev.images.local_triton import LocalTriton
 
 pytestmark = [pytest.mark.triton, pytest.mark.xdist_group("measuring")]  # one at a time: they share two cores
 
 
-@contextmanager
-def serving(tmp_path: Path, *models: str) -> Iterator[LocalTriton]:
-    for model in models:
-        plant(tmp_path, model)
-    with running_triton(tmp_path) as server:
-        yield server
-
-
-def run_phase(
-    server: LocalTriton, model: str, phase: Phase, name: PhaseName, seconds: float, **asked: object
-) -> Outcome:
-    async def work() -> Outcome:
-        async with Session(server.grpc, model, timeout_s=5) as session:
-            await session.describe()
-            rows = np.random.default_rng(1).normal(size=(32, 4)).astype("f4")
-            cases = [Case(number + 1, {"x": rows[number : number + 1]}) for number in range(32)]
-            wanted = request(server.grpc, model=model, **asked)
-            return await phase(session, context(wanted, name, golden(cases), seconds=seconds))
-
-    return run_precisely(work())
-
-
 def profiled(server: LocalTriton, model: str, seconds: float = 30, **asked: object) -> Outcome:
-    return run_phase(server, model, profile.examine, PhaseName.PROFILE, seconds, **asked)
+    return run_phase(server, model, profile.examine, PhaseName.PROFILE, seconds=seconds, **asked)
 
 
 def remembered(server: LocalTriton, model: str, seconds: float = 60) -> tuple[str, MemoryFigures]:
     examiner = {"process_id": server.process_id}
-    report, figures = run_phase(server, model, memory.examine, PhaseName.MEMORY, seconds, examiner=examiner)
+    report, figures = run_phase(server, model, memory.examine, PhaseName.MEMORY, seconds=seconds, examiner=examiner)
     assert isinstance(figures, MemoryFigures), report.message
     return report.reason, figures
 
 
-def test_a_cliff_at_64_is_located(tmp_path: Path) -> None:
-    with serving(tmp_path, "cliff") as server:
+def test_a_cliff_at_64_is_located() -> None:
+    with serving_planted("cliff") as server:
         report, figures = profiled(server, "cliff")
     assert isinstance(figures, ProfileFigures)
     # The tail of a small, busy machine may look like a cliff at other sizes too; an item's time does not.
@@ -74,10 +43,8 @@ def test_a_cliff_at_64_is_located(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("model", "error"), [("crashing", ServerGoneError), ("hanging", NoAnswerError)])
-def test_a_model_that_ends_or_hangs_at_64_leaves_the_sizes_below(
-    tmp_path: Path, model: str, error: type[Exception]
-) -> None:
-    with serving(tmp_path, model) as server, pytest.raises(InterruptedPhaseError) as caught:
+def test_a_model_that_ends_or_hangs_at_64_leaves_the_sizes_below(model: str, error: type[Exception]) -> None:
+    with serving_planted(model) as server, pytest.raises(InterruptedPhaseError) as caught:
         profiled(server, model)
     assert isinstance(caught.value.cause, error)
     assert caught.value.cause.rows == 64
@@ -86,8 +53,8 @@ def test_a_model_that_ends_or_hangs_at_64_leaves_the_sizes_below(
     assert [row.batch for row in caught.value.figures.rows if row.median_ms] == [1, 2, 4, 8, 16, 32]
 
 
-def test_a_model_that_refuses_64_is_measured_at_the_other_sizes(tmp_path: Path) -> None:
-    with serving(tmp_path, "raising") as server:
+def test_a_model_that_refuses_64_is_measured_at_the_other_sizes() -> None:
+    with serving_planted("raising") as server:
         report, figures = profiled(server, "raising")
     assert (report.status, report.reason) == (PhaseStatus.FAILED, "BatchFails")
     assert "A batch of 64 fails" in report.message
@@ -96,10 +63,10 @@ def test_a_model_that_refuses_64_is_measured_at_the_other_sizes(tmp_path: Path) 
     assert [row.batch for row in figures.rows if row.failure] == [64, 128]
 
 
-def test_latency_at_a_stated_rate_is_at_least_the_models_own(tmp_path: Path) -> None:
+def test_latency_at_a_stated_rate_is_at_least_the_models_own() -> None:
     asked = {"preflight": {"requestsPerSecond": "20"}, "objective": {"latency": [{"percentile": "50", "max": "5s"}]}}
-    with serving(tmp_path, "constant") as server:
-        report, figures = run_phase(server, "constant", latency.examine, PhaseName.LATENCY, 10, **asked)
+    with serving_planted("constant") as server:
+        report, figures = run_phase(server, "constant", latency.examine, PhaseName.LATENCY, seconds=10, **asked)
     assert isinstance(figures, LatencyFigures), report.message
     assert figures.failed == 0
     median = figures.quantiles[0].value_ms
@@ -108,17 +75,25 @@ def test_latency_at_a_stated_rate_is_at_least_the_models_own(tmp_path: Path) -> 
     assert [one.value_ms is None for one in figures.quantiles[-2:]] == [True, True]  # 180 requests are too few
 
 
-def test_a_native_leak_of_a_kilobyte_a_request_is_caught(tmp_path: Path) -> None:
-    with serving(tmp_path, "leaking") as server:
+def test_a_native_leak_of_a_kilobyte_a_request_is_caught() -> None:
+    with serving_planted("leaking") as server:
         reason, figures = remembered(server, "leaking")
     assert reason == "MemoryLeak"
     host = figures.slopes[0]
     assert host.low - 256 <= 1024 <= host.high + 256  # malloc's own bookkeeping and the server's
 
 
+@pytest.mark.parametrize(("model", "verdict"), [("leaking", "MemoryLeak"), ("clean", "MemoryStable")])
+def test_a_slow_model_that_batches_is_judged_by_thousands_of_requests(model: str, verdict: str) -> None:
+    with serving_planted(model, fixed_ms=30) as server:
+        reason, figures = remembered(server, model, seconds=20)
+    assert reason == verdict
+    assert figures.slopes[0].requests >= 2000  # one after the other they would be 500
+
+
 @pytest.mark.parametrize("model", ["clean", "caching", "arena"])
-def test_growth_that_ends_is_no_leak(tmp_path: Path, model: str) -> None:
-    with serving(tmp_path, model) as server:
+def test_growth_that_ends_is_no_leak(model: str) -> None:
+    with serving_planted(model) as server:
         reason, figures = remembered(server, model)
     assert reason == "MemoryStable"
     assert figures.slopes[0].detectable < 1024

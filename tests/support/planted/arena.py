@@ -1,6 +1,10 @@
-"""Keeps the largest scratch space that any batch needed, and takes `step_bytes` more at a few requests."""
+"""Keeps the largest scratch space that any batch needed, and takes `step_bytes` more at a few requests.
+
+A batch takes `fixed_ms`.
+"""
 
 import json
+import time
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
@@ -13,6 +17,7 @@ STEPS_AT = (700, 1500)
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]):
         given = json.loads(args["model_config"])["parameters"]
+        self.fixed_s = float(given["fixed_ms"]["string_value"]) / 1000 if "fixed_ms" in given else 0.0
         self.step_bytes = int(given["step_bytes"]["string_value"])
         self.scratch = np.ones(0, np.uint8)
         self.slabs = []
@@ -28,4 +33,5 @@ class TritonPythonModel:
             if len(x) * ITEM_BYTES > self.scratch.size:
                 self.scratch = np.ones(len(x) * ITEM_BYTES, np.uint8)
             answers.append(pb_utils.InferenceResponse([pb_utils.Tensor("y", np.ascontiguousarray(2 * x))]))
+        time.sleep(self.fixed_s)
         return answers

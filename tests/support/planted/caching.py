@@ -1,7 +1,11 @@
-"""Remembers the last `entries` answers of `entry_bytes` each: grows until that is full, and is no leak."""
+"""Remembers the last `entries` answers of `entry_bytes` each: grows until that is full, and is no leak.
+
+A batch takes `fixed_ms`.
+"""
 
 import collections
 import json
+import time
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
@@ -10,6 +14,7 @@ import triton_python_backend_utils as pb_utils
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]):
         given = json.loads(args["model_config"])["parameters"]
+        self.fixed_s = float(given["fixed_ms"]["string_value"]) / 1000 if "fixed_ms" in given else 0.0
         self.entry_bytes = int(given["entry_bytes"]["string_value"])
         self.kept = collections.deque(maxlen=int(given["entries"]["string_value"]))
 
@@ -19,4 +24,5 @@ class TritonPythonModel:
             self.kept.append(b"\1" * self.entry_bytes)
             x = pb_utils.get_input_tensor_by_name(request, "x").as_numpy()
             answers.append(pb_utils.InferenceResponse([pb_utils.Tensor("y", np.ascontiguousarray(2 * x))]))
+        time.sleep(self.fixed_s)
         return answers

@@ -1,7 +1,11 @@
-"""Loses `leak_bytes` of native memory with every request, where Python's own accounting does not see it."""
+"""Loses `leak_bytes` of native memory with every request, where Python's own accounting does not see it.
+
+A batch takes `fixed_ms`.
+"""
 
 import ctypes
 import json
+import time
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
@@ -11,6 +15,7 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]):
         given = json.loads(args["model_config"])["parameters"]
         self.leak_bytes = int(given["leak_bytes"]["string_value"])
+        self.fixed_s = float(given["fixed_ms"]["string_value"]) / 1000 if "fixed_ms" in given else 0.0
         self.library = ctypes.CDLL(None)
         self.library.malloc.restype = ctypes.c_void_p
         self.library.malloc.argtypes = [ctypes.c_size_t]
@@ -23,4 +28,5 @@ class TritonPythonModel:
                 ctypes.memset(self.library.malloc(self.leak_bytes), 1, self.leak_bytes)
             x = pb_utils.get_input_tensor_by_name(request, "x").as_numpy()
             answers.append(pb_utils.InferenceResponse([pb_utils.Tensor("y", np.ascontiguousarray(2 * x))]))
+        time.sleep(self.fixed_s)
         return answers
