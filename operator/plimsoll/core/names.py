@@ -22,6 +22,20 @@ Triton's version, so another one would restart the pods."""
 RETIRED_AT_ANNOTATION: Final = "plimsoll.dev/retired-at"
 """On the Deployment of a revision that no longer gets traffic: since when."""
 
+PREFLIGHT_LABEL: Final = "plimsoll.dev/preflight"
+"""On a preflight Job, its pods and the ConfigMap with its verdict: the revision that is examined. Never beside the
+revision label on a pod: Services and Deployments choose the pods of a revision by that one."""
+KEY_ANNOTATION: Final = "plimsoll.dev/preflight-key"
+"""On a preflight Job: the verdict key, that is, the question it answers."""
+ATTEMPT_ANNOTATION: Final = "plimsoll.dev/preflight-attempt"
+"""On a preflight Job: how many Jobs were made for this key, with this one."""
+EXAMINED_ANNOTATION: Final = "plimsoll.dev/examined"
+"""On a preflight Job: the model pod it examines, as JSON (`world.Examined`)."""
+
+VERDICT_DATA: Final = "verdict.json"
+REPORT_DATA: Final = "report.json"
+"""Keys of the ConfigMap that keeps a verdict: what the controller reads back, and the whole report, for people."""
+
 FIELD_MANAGER: Final = "plimsoll"
 SCALE_MANAGER: Final = "plimsoll-scale"
 STATUS_MANAGER: Final = "plimsoll-status"
@@ -39,6 +53,11 @@ def revision_name(model: str, snapshot_digest: str) -> str:
     return f"{model}-{snapshot_digest[:REVISION_HASH_LENGTH]}"
 
 
+def preflight_name(revision: str) -> str:
+    """Returns the name of the preflight Job of a revision, and of the ConfigMap with its verdict."""
+    return f"{revision}-preflight"
+
+
 def model_labels(model: str) -> dict[str, str]:
     """Labels of every child of a ModelDeployment."""
     return {MANAGED_BY_LABEL: MANAGED_BY, MODEL_LABEL: model}
@@ -47,6 +66,11 @@ def model_labels(model: str) -> dict[str, str]:
 def revision_labels(model: str, revision: str) -> dict[str, str]:
     """Labels of every child of a revision."""
     return {**model_labels(model), REVISION_LABEL: revision}
+
+
+def preflight_labels(model: str, revision: str) -> dict[str, str]:
+    """Labels of the preflight Job of a revision, of its pods, and of the ConfigMap with its verdict."""
+    return {**model_labels(model), PREFLIGHT_LABEL: revision}
 
 
 def pod_selector(model: str, revision: str) -> dict[str, str]:
