@@ -32,9 +32,11 @@ ATTEMPT_ANNOTATION: Final = "plimsoll.dev/preflight-attempt"
 EXAMINED_ANNOTATION: Final = "plimsoll.dev/examined"
 """On a preflight Job: the model pod it examines, as JSON (`world.Examined`)."""
 
-VERDICT_DATA: Final = "verdict.json"
+VERDICT_ANNOTATION: Final = "plimsoll.dev/verdict"
+"""On the ConfigMap that keeps a verdict: what the controller reads back, as JSON. An annotation, because the controller
+lists and watches the metadata of these ConfigMaps only: 5,000 reports would be 150 MB of answers."""
 REPORT_DATA: Final = "report.json"
-"""Keys of the ConfigMap that keeps a verdict: what the controller reads back, and the whole report, for people."""
+"""Key of that ConfigMap: the whole report, for people and the command line."""
 
 FIELD_MANAGER: Final = "plimsoll"
 SCALE_MANAGER: Final = "plimsoll-scale"
