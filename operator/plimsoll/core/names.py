@@ -46,6 +46,8 @@ STATUS_MANAGER: Final = "plimsoll-status"
 HTTP_PORT: Final = 8000
 GRPC_PORT: Final = 8001
 METRICS_PORT: Final = 8002
+REPORT_PORT: Final = 8080
+"""Of a preflight Job's pod: the controller fetches the report there."""
 
 REVISION_HASH_LENGTH: Final = 10
 
