@@ -26,6 +26,8 @@ from plimsoll.api.base import (
     parse_duration,
 )
 from plimsoll.api.pod import PodOptions
+from plimsoll.api.preflight import Objective, Preflight
+from plimsoll.api.preflight_status import PreflightStatus
 from plimsoll.api.quantity import value_of
 from plimsoll.api.vocabulary import Accelerator as Accelerator  # noqa: PLC0414 - part of the API, found here too
 from plimsoll.api.vocabulary import DataType
@@ -261,12 +263,19 @@ class ModelDeploymentSpec(ApiModel):
     one that targets a Deployment below it overrules this number. Default 1. Makes a new revision: no."""
     runtime: Runtime | None = None
     """How the model server runs."""
+    objective: Objective | None = None
+    """What users are promised; the preflight measures against it. Makes a new revision: no."""
+    preflight: Preflight | None = None
+    """What a new revision has to show before it serves. Without it: the defaults of its fields. Makes a new revision:
+    no."""
 
 
 class Phase(StrEnum):
     """One word for people, derived from the conditions; programs read the conditions."""
 
     PREPARING = "Preparing"
+    VERIFYING = "Verifying"
+    REJECTED = "Rejected"
     FINALIZING = "Finalizing"
     STABLE = "Stable"
     SCALING = "Scaling"
@@ -341,8 +350,15 @@ class ModelDeploymentStatus(ApiModel):
     """Where the model answers."""
     decision: Annotated[str | None, Field(max_length=1024)] = None
     """What was last decided, in one sentence."""
+    preflight: PreflightStatus | None = None
+    """What the last preflight of the newest revision said."""
     conditions: Annotated[list[Condition] | None, Field(max_length=16, json_schema_extra=list_map("type"))] = None
     """Serving, Ready, Reconciling and Stalled; all four are always present."""
+
+
+def _reference_of(spec: ModelDeploymentSpec) -> str | None:
+    accuracy = spec.preflight.accuracy if spec.preflight else None
+    return accuracy.reference.name if accuracy and accuracy.reference else None
 
 
 class ModelDeployment(ApiModel):
@@ -360,6 +376,15 @@ class ModelDeployment(ApiModel):
             message="metadata.name: must start with a letter and hold only lower-case letters, digits and dashes, "
             "because it is also the name of the Service",
             holds=lambda deployment: re.search(NAME_PATTERN, deployment.metadata.name) is not None,
+        ),
+        Rule(
+            cel="!has(self.spec.preflight) || !has(self.spec.preflight.accuracy) || "
+            "!has(self.spec.preflight.accuracy.reference) || "
+            "self.spec.preflight.accuracy.reference.name != self.metadata.name",
+            message="spec.preflight.accuracy.reference: is this ModelDeployment itself; remove it to compare with the "
+            "stable revision",
+            holds=lambda deployment: _reference_of(deployment.spec) != deployment.metadata.name,
+            path=".spec.preflight.accuracy.reference",
         ),
     )
 
