@@ -48,6 +48,7 @@ class Defaults:
         limits: Resource limits, per resource name.
         progress_deadline: How long a revision may make no progress before it is called stalled.
         history_limit: Revisions kept beyond those in use.
+        report_key: Public key by which a preflight knows the controller that fetches its report (`core/tokens.py`).
     """
 
     accelerator: Accelerator
@@ -57,6 +58,7 @@ class Defaults:
     limits: Mapping[str, str]
     progress_deadline: timedelta = timedelta(minutes=10)
     history_limit: int = 10
+    report_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
