@@ -253,7 +253,8 @@ class PodOptions(ApiModel):
     rules: ClassVar[tuple[Rule, ...]] = (_no_reserved_keys("labels"), _no_reserved_keys("annotations"))
 
     labels: _MatchLabels = None
-    """Labels added to the pods. Makes a new revision: no."""
+    """Labels added to the pods. Services, NetworkPolicies and disruption budgets of others in the namespace select by
+    labels too; keys under plimsoll.dev/ are refused. Makes a new revision: no."""
     annotations: Annotated[dict[LabelKey, _TEXT] | None, Field(json_schema_extra=map_of(64))] = None
     """Annotations added to the pods. Makes a new revision: no."""
     node_selector: _MatchLabels = None

@@ -85,7 +85,7 @@ async def test_a_name_that_is_taken_is_told_once_and_never_adopted(
         stalled = operated.condition("Stalled")
         assert stalled["reason"] == "NameConflict"
         assert stalled["message"].startswith(f"{resource.kind} {name} exists and belongs to something else")
-        assert operated.told() == ["NameConflict"]
+        await operated.until(lambda: operated.told() == ["NameConflict"])  # Events are posted after the status
         assert operated.condition("Serving")["status"] == "False"
         assert not operated.stable()
         assert set(operated.names(DEPLOYMENTS)) <= {foreign["metadata"]["name"]}, "a name costs no pods"
@@ -142,7 +142,7 @@ async def test_a_refusal_is_told_once_and_tried_again(
 
         operated.journal.clear()
         await operated.becomes_ready()
-        assert operated.told() == sorted([told, "Promoted"])
+        await operated.until(lambda: operated.told() == sorted([told, "Promoted"]))
 
 
 async def test_a_revision_that_cannot_be_read_is_told_once_and_stops_nothing_else(operated: World) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from types import MappingProxyType
+from typing import Any, Final
 
 from plimsoll.api.vocabulary import DataType
 from plimsoll.core.triton import rawdata
@@ -11,6 +12,7 @@ from plimsoll.core.triton.tensors import DYNAMIC, ModelInterface, Tensor, elemen
 from plimsoll.errors import Invalid
 
 GOLDEN_FILE: Final = "golden.json"
+_VERB: Final = MappingProxyType({"input": "takes", "output": "gives"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class GoldenCase:
     inputs: tuple[GoldenTensor, ...]
 
 
+class MisfitError(ValueError):
+    """Says in a part of a sentence what is wrong with which case."""
+
+
 def first_case(document: Any, interface: ModelInterface) -> GoldenCase:
     """Check every case's inputs against the model and return the first one.
 
@@ -40,69 +46,112 @@ def first_case(document: Any, interface: ModelInterface) -> GoldenCase:
     Raises:
         Invalid: `GoldenMismatch`, naming the case and the input.
     """
+    try:
+        checked = [
+            GoldenCase(input_tensors(case, interface, f"case {number}"))
+            for number, case in enumerate(cases_of(document), start=1)
+        ]
+    except MisfitError as error:
+        raise Invalid(
+            "GoldenMismatch", f"{GOLDEN_FILE} does not fit the model: {error}. Correct the file and publish again."
+        ) from error
+    return checked[0]
+
+
+def cases_of(document: Any) -> list[Any]:
+    """Return the cases of a file, not yet checked.
+
+    Raises:
+        MisfitError: There are none.
+    """
     cases = document.get("cases") if isinstance(document, dict) else None
     if not isinstance(cases, list) or not cases:
-        _refuse('it must be an object {"cases": [{"inputs": [...], "outputs": [...]}]} with at least one case')
-    checked = (_case(case, interface, f"case {number}") for number, case in enumerate(cases, start=1))
-    first = next(checked)
-    for _ in checked:
-        pass
-    return first
+        raise MisfitError(
+            'it must be an object {"cases": [{"inputs": [...], "outputs": [...]}]} with at least one case'
+        )
+    return cases
 
 
-def _case(case: Any, interface: ModelInterface, where: str) -> GoldenCase:
-    inputs = case.get("inputs") if isinstance(case, dict) else None
-    if not isinstance(inputs, list):
-        _refuse(f"{where} has no list 'inputs'")
-    tensors = tuple(_tensor(tensor, where) for tensor in inputs)
-    names = [tensor.name for tensor in tensors]
-    if sorted(names) != sorted(tensor.name for tensor in interface.inputs):
-        expected = ", ".join(tensor.name for tensor in interface.inputs)
-        _refuse(f"{where} has the inputs {', '.join(names) or 'none'}, the model takes {expected}")
-    by_name = {tensor.name: tensor for tensor in interface.inputs}
-    for tensor in tensors:
-        _check(tensor, by_name[tensor.name], interface.max_batch_size, where)
+def input_tensors(case: Any, interface: ModelInterface, where: str) -> tuple[GoldenTensor, ...]:
+    """Check the inputs of one case; all of the model's must be there.
+
+    Args:
+        case: As in the file.
+        interface: The model's.
+        where: Names the case in messages: `case 7`.
+
+    Raises:
+        MisfitError: They are not.
+    """
+    tensors = _tensors(case, "input", interface.inputs, interface.max_batch_size, where)
+    if sorted(tensor.name for tensor in tensors) != sorted(tensor.name for tensor in interface.inputs):
+        raise _other_names(tensors, "input", interface.inputs, where)
     if interface.batches and len({tensor.shape[0] for tensor in tensors}) > 1:
-        _refuse(f"the inputs of {where} have different batch dimensions")
-    return GoldenCase(tensors)
+        raise MisfitError(f"the inputs of {where} have different batch dimensions")
+    return tensors
 
 
-def _tensor(tensor: Any, where: str) -> GoldenTensor:
+def output_tensors(case: Any, interface: ModelInterface, where: str) -> tuple[GoldenTensor, ...]:
+    """Check the expected outputs of one case, as `input_tensors`; they may be some of the model's or none."""
+    if isinstance(case, dict) and case.get("outputs") is None:
+        return ()
+    return _tensors(case, "output", interface.outputs, interface.max_batch_size, where)
+
+
+def _tensors(
+    case: Any, kind: str, wanted: tuple[Tensor, ...], max_batch_size: int, where: str
+) -> tuple[GoldenTensor, ...]:
+    listed = case.get(f"{kind}s") if isinstance(case, dict) else None
+    if not isinstance(listed, list):
+        raise MisfitError(f"{where} has no list '{kind}s'")
+    tensors = tuple(_tensor(tensor, kind, where) for tensor in listed)
+    by_name = {tensor.name: tensor for tensor in wanted}
+    names = {tensor.name for tensor in tensors}
+    if len(names) < len(tensors) or not names <= by_name.keys():
+        raise _other_names(tensors, kind, wanted, where)
+    for tensor in tensors:
+        _check(tensor, by_name[tensor.name], max_batch_size, kind, where)
+    return tensors
+
+
+def _other_names(tensors: tuple[GoldenTensor, ...], kind: str, wanted: tuple[Tensor, ...], where: str) -> MisfitError:
+    have = ", ".join(tensor.name for tensor in tensors) or "none"
+    return MisfitError(
+        f"{where} has the {kind}s {have}, the model {_VERB[kind]} {', '.join(tensor.name for tensor in wanted)}"
+    )
+
+
+def _tensor(tensor: Any, kind: str, where: str) -> GoldenTensor:
     if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
-        _refuse(f"an input of {where} has no 'name'")
+        raise MisfitError(f"an {kind} of {where} has no 'name'")
     name = tensor["name"]
+    which = f"the {kind} '{name}' of {where}"
     shape = tensor.get("shape")
     if not isinstance(shape, list) or not all(type(dim) is int and dim > 0 for dim in shape):
-        _refuse(f"the input '{name}' of {where} has no 'shape' of whole numbers above 0")
+        raise MisfitError(f"{which} has no 'shape' of whole numbers above 0")
     if tensor.get("datatype") not in DataType.__members__:
-        _refuse(f"the input '{name}' of {where} has no 'datatype' the protocol knows")
+        raise MisfitError(f"{which} has no 'datatype' the protocol knows")
     data_type = DataType(tensor["datatype"])
     values = tensor.get("data")
     found = rawdata.count(values)
     if values is None or found != element_count(tuple(shape)):
-        _refuse(f"the input '{name}' of {where} has {found} values for the shape {shape_text(tuple(shape))}")
+        raise MisfitError(f"{which} has {found} values for the shape {shape_text(tuple(shape))}")
     try:
         return GoldenTensor(name, data_type, tuple(shape), rawdata.encode(values, data_type))
     except ValueError as error:
-        _refuse(f"the input '{name}' of {where}: {error}")
+        raise MisfitError(f"{which}: {error}") from error
 
 
-def _check(tensor: GoldenTensor, wanted: Tensor, max_batch_size: int, where: str) -> None:
+def _check(tensor: GoldenTensor, wanted: Tensor, max_batch_size: int, kind: str, where: str) -> None:
+    which = f"the {kind} '{tensor.name}' of {where}"
     if tensor.data_type is not wanted.data_type:
-        _refuse(f"the input '{tensor.name}' of {where} is {tensor.data_type}, the model takes {wanted.data_type}")
+        raise MisfitError(f"{which} is {tensor.data_type}, the model {_VERB[kind]} {wanted.data_type}")
     if max_batch_size and (not tensor.shape or tensor.shape[0] > max_batch_size):
-        _refuse(f"the input '{tensor.name}' of {where} has more rows than the batch size {max_batch_size} allows")
+        raise MisfitError(f"{which} has more rows than the batch size {max_batch_size} allows")
     row = tensor.shape[1:] if max_batch_size else tensor.shape
     dims = wanted.dims or (1,)
     if len(row) != len(dims) or any(dim not in (DYNAMIC, have) for dim, have in zip(dims, row, strict=True)):
         batch = " after the batch dimension" if max_batch_size else ""
-        _refuse(
-            f"the input '{tensor.name}' of {where} has the shape {shape_text(tensor.shape)}, the model takes "
-            f"{shape_text(dims)}{batch}"
+        raise MisfitError(
+            f"{which} has the shape {shape_text(tensor.shape)}, the model {_VERB[kind]} {shape_text(dims)}{batch}"
         )
-
-
-def _refuse(what: str) -> NoReturn:
-    raise Invalid(
-        "GoldenMismatch", f"{GOLDEN_FILE} does not fit the model: {what}. Correct the file and publish again."
-    )
