@@ -6,12 +6,14 @@ import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.registry import PASSWORD, PASSWORD_HASH, USER
 from tests.support.team import Team
 
 from plimsoll_dev.models.catalogue import DIGITS
+from plimsoll_dev.testbed.logins import password_login
 from plimsoll_dev.testbed.model import Served, manifest
 from plimsoll_dev.testbed.registry import InClusterRegistry
 
@@ -24,13 +26,18 @@ FIRST_CANNOT_START = {"Serving": "False", "Ready": "False", "Reconciling": "Fals
 STILL_TRYING = {"Serving": "False", "Ready": "False", "Reconciling": "True", "Stalled": "False"}
 
 
-def stalls(team: Team, served: Served, reason: str, *words: str) -> None:
-    """The condition and the Event say why, with these words."""
-    message = team.until_reason(served, reason)
-    for word in words:
-        assert word in message
-    team.until("it is called stalled", lambda: served.conditions() == FIRST_CANNOT_START)
+def tells(team: Team, served: Served, reason: str, *words: str) -> None:
+    """The condition and an Event say why, with these words."""
+    said = team.until_reason(served, reason)
     team.until("an Event tells it", lambda: reason in team.events(served.name), 30)
+    for message in (said, team.events(served.name)[reason]):
+        assert [word for word in words if word not in message] == []
+
+
+def stalls(team: Team, served: Served, reason: str, *words: str) -> None:
+    """It is told, and that waiting will not help."""
+    tells(team, served, reason, *words)
+    team.until("it is called stalled", lambda: served.conditions() == FIRST_CANNOT_START)
 
 
 def other_digest(uri: str) -> str:
@@ -51,7 +58,7 @@ def test_a_registry_whose_authority_is_not_trusted(team: Team, uris: Mapping[str
 
 def test_a_registry_that_wants_a_login(team: Team, uris: Mapping[str, str]) -> None:
     """And the way out: the Secret named in the message makes it Ready."""
-    private = team.testbed.registry(team.namespace, "private", htpasswd=f"{USER}:{PASSWORD_HASH}\n")
+    private = team.testbed.registry(team.namespace, "private", password_login(f"{USER}:{PASSWORD_HASH}\n"))
     team.kubectl("delete", "configmap", "registry-ca")
     private.install()
     uri = private.push([DIGITS], login=(USER, PASSWORD))["digits"]
@@ -68,30 +75,26 @@ def test_a_registry_that_wants_a_login(team: Team, uris: Mapping[str, str]) -> N
 def test_a_registry_that_is_down_is_waited_for(team: Team, uris: Mapping[str, str]) -> None:
     uri = "oci://registry.nowhere.svc:5000/models/digits@" + uris["digits"].partition("@")[2]
     served = team.deploy("digits", uri)
-    team.until_reason(served, "RegistryUnavailable")
+    tells(team, served, "RegistryUnavailable")
     team.until("then called stalled, and still tried", lambda: served.conditions() == FIRST_CANNOT_START)
 
 
 def test_an_image_that_does_not_exist(team: Team, uris: Mapping[str, str]) -> None:
     served = team.deploy("digits", uris["digits"], runtime={"image": NOWHERE})
-    message = team.until_reason(served, "ImagePullFailed")
-    assert "runtime.image" in message
+    tells(team, served, "ImagePullFailed", "runtime.image")
     assert served.conditions()["Reconciling"] == "True"
 
 
 def test_no_gpu(team: Team, uris: Mapping[str, str]) -> None:
     served = team.deploy("digits", uris["digits"], runtime={"accelerator": "Nvidia"})
-    message = team.until_reason(served, "InsufficientCapacity")
-    assert "nvidia.com/gpu" in message
-    assert "runtime.accelerator" in message
+    tells(team, served, "InsufficientCapacity", "nvidia.com/gpu", "runtime.accelerator")
 
 
 def test_a_quota_that_is_used_up(team: Team, uris: Mapping[str, str]) -> None:
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
     team.apply(quota)
     served = team.deploy("digits", uris["digits"])
-    message = team.until_reason(served, "QuotaExceeded")
-    assert "ResourceQuota" in message
+    tells(team, served, "QuotaExceeded", "ResourceQuota")
     team.kubectl("delete", "resourcequota", "none")
     team.until_ready(served)
 
@@ -100,8 +103,7 @@ def test_a_gpu_quota_that_is_used_up(team: Team, uris: Mapping[str, str]) -> Non
     hard = {"requests.nvidia.com/gpu": "0"}
     team.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "gpus"}, "spec": {"hard": hard}})
     served = team.deploy("digits", uris["digits"], runtime={"accelerator": "Nvidia"})
-    message = team.until_reason(served, "QuotaExceeded")
-    assert "nvidia.com/gpu" in message
+    tells(team, served, "QuotaExceeded", "nvidia.com/gpu")
 
 
 def test_a_name_that_is_taken_is_never_adopted(team: Team, uris: Mapping[str, str]) -> None:
@@ -116,6 +118,7 @@ def test_a_name_that_is_taken_is_never_adopted(team: Team, uris: Mapping[str, st
     served = team.deploy("digits", uris["digits"])
     stalls(team, served, "NameConflict", "Service digits")
     assert team.get("service", "digits") == before
+    assert team.names("deployments") == set()
     team.kubectl("delete", "service", "digits")
     team.until_ready(served, 180)
 
@@ -178,7 +181,7 @@ def test_an_old_revision_is_untouched_by_whatever_the_new_one_gets_wrong(team: T
     served = team.deploy("digits", uris["digits"])
     team.until_ready(served)
     old, pods = served.status()["stable"], team.names("pods")
-    wrong = {
+    wrong: dict[str, Any] = {
         "NotFound": {"uri": other_digest(uris["digits"])},
         "InputsMismatch": {"uri": uris["digits-v2"], "model": INPUTS_OF_ANOTHER_MODEL},
         "ImagePullFailed": {"uri": uris["digits"], "runtime": {"image": NOWHERE}},

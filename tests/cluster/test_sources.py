@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from tests.cluster.https_pod import container, run_https_pod, trust
 from tests.support.team import Object, Team
 
 from plimsoll_dev.cluster.pki import create_authority
@@ -15,32 +15,11 @@ from plimsoll_dev.models.catalogue import DIGITS
 
 MODEL = DIGITS.path / "model.onnx"
 DIGEST = f"sha256:{hashlib.sha256(MODEL.read_bytes()).hexdigest()}"
-PYTHON = "/opt/plimsoll/bin/python"
-SERVER = """
-import ssl
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-server = ThreadingHTTPServer(("", 8443), lambda *a: SimpleHTTPRequestHandler(*a, directory="/files"))
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain("/tls/tls.crt", "/tls/tls.key")
-server.socket = context.wrap_socket(server.socket, server_side=True)
-server.serve_forever()
+FILES = """
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
+Handler = partial(SimpleHTTPRequestHandler, directory="/files")
 """
-RESTRICTED = {
-    "runAsNonRoot": True,
-    "runAsUser": 10001,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
-
-
-def container(team: Team, script: str, mounts: Mapping[str, str]) -> Object:
-    return {
-        "name": "main",
-        "image": team.testbed.images["operator"],
-        "imagePullPolicy": "IfNotPresent",
-        "command": [PYTHON, "-c", script],
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-        "volumeMounts": [{"name": name, "mountPath": path} for name, path in mounts.items()],
-    }
 
 
 def publish_model(team: Team) -> None:
@@ -54,36 +33,10 @@ def publish_model(team: Team) -> None:
 @pytest.fixture
 def https_server(team: Team, tmp_path: Path) -> str:
     """The URL of a model behind TLS of an authority of its own, published as ConfigMap `registry-ca`."""
-    host = f"files.{team.namespace}.svc"
     authority = create_authority(tmp_path, "ca")
-    pair = authority.issue("server", common_name=host, hosts=[host])
-    tls = ["--from-file", f"tls.crt={pair.certificate}", "--from-file", f"tls.key={pair.key}"]
-    team.kubectl("create", "secret", "generic", "tls", *tls)
-    team.kubectl("delete", "configmap", "registry-ca")
-    team.kubectl("create", "configmap", "registry-ca", f"--from-file=ca.crt={authority.pair.certificate}")
+    trust(team, authority.pair.certificate.read_text(encoding="utf-8"))
     publish_model(team)
-    pod: Object = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "files", "labels": {"app": "files"}},
-        "spec": {
-            "securityContext": {**RESTRICTED, "fsGroup": 10001},
-            "containers": [
-                {
-                    **container(team, SERVER, {"files": "/files", "tls": "/tls"}),
-                    "readinessProbe": {"tcpSocket": {"port": 8443}, "periodSeconds": 1},
-                }
-            ],
-            "volumes": [
-                {"name": "files", "configMap": {"name": "file"}},
-                {"name": "tls", "secret": {"secretName": "tls"}},
-            ],
-        },
-    }
-    team.apply(pod)
-    team.kubectl("expose", "pod", "files", "--port=8443")
-    team.kubectl("wait", "--for=condition=Ready", "pod/files", "--timeout=60s", timeout_s=70)
-    return f"https://{host}:8443/model.onnx"
+    return run_https_pod(team, "files", authority, FILES, "file") + "/model.onnx"
 
 
 def test_https(team: Team, https_server: str) -> None:

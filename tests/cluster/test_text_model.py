@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -31,5 +32,5 @@ def test_it_embeds_as_its_golden_file_says(team: Team, registry: InClusterRegist
     assert flat(given["data"]) == pytest.approx(flat(wanted["data"]), abs=1e-4)
 
 
-def flat(data: list[object]) -> list[float]:
-    return [x for item in data for x in (flat(item) if isinstance(item, list) else [item])]  # type: ignore[list-item]
+def flat(data: list[Any]) -> list[float]:
+    return [x for item in data for x in (flat(item) if isinstance(item, list) else [item])]

@@ -30,13 +30,13 @@ class Registry:
     Attributes:
         host: `host[:port]`, as in a model URI.
         ca_file: certificates to trust instead of the system's.
-        login: user and password for basic authentication.
+        login: user and password for basic authentication, or a bearer token.
         plain_http: speak HTTP without TLS; for a registry on this machine only.
     """
 
     host: str
     ca_file: Path | None = None
-    login: tuple[str, str] | None = None
+    login: tuple[str, str] | str | None = None
     plain_http: bool = False
 
     def client(self) -> httpx.Client:
@@ -44,7 +44,12 @@ class Registry:
         context = ssl.create_default_context(cafile=self.ca_file)
         scheme = "http" if self.plain_http else "https"
         return httpx.Client(
-            base_url=f"{scheme}://{self.host}", verify=context, auth=self.login, timeout=TIMEOUT_S, trust_env=False
+            base_url=f"{scheme}://{self.host}",
+            verify=context,
+            auth=None if isinstance(self.login, str) else self.login,
+            headers={"Authorization": f"Bearer {self.login}"} if isinstance(self.login, str) else {},
+            timeout=TIMEOUT_S,
+            trust_env=False,
         )
 
 

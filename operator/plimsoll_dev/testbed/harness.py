@@ -15,6 +15,7 @@ from plimsoll_dev.cluster.progress import Progress
 from plimsoll_dev.cluster.target import Target
 from plimsoll_dev.images.build import build
 from plimsoll_dev.testbed.installation import Installation
+from plimsoll_dev.testbed.logins import ANYBODY, Login
 from plimsoll_dev.testbed.registry import InClusterRegistry
 
 IMAGES = ("operator", "triton-cpu", "registry")
@@ -53,10 +54,10 @@ class Harness:
         archive, _ = self.archives[name]
         return self.target.load_image(archive, f"localhost/plimsoll/{repository}:next")
 
-    def registry(self, namespace: str, name: str = "registry", htpasswd: str = "") -> InClusterRegistry:
+    def registry(self, namespace: str, name: str = "registry", login: Login = ANYBODY) -> InClusterRegistry:
         """Returns a registry in `namespace`, not installed yet."""
         pki = self.pki / namespace / name
-        return InClusterRegistry(self.kubectl, namespace, self.images["registry"], pki, name, htpasswd)
+        return InClusterRegistry(self.kubectl, namespace, self.images["registry"], pki, name, login)
 
     def create_namespace(self, name: str) -> None:
         """Makes a namespace that admits only restricted pods."""

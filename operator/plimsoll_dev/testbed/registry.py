@@ -16,10 +16,11 @@ from plimsoll_dev.models.catalogue import CataloguedModel
 from plimsoll_dev.models.manifests import model_uri
 from plimsoll_dev.models.push import Registry, push
 from plimsoll_dev.testbed.forward import forwarded
+from plimsoll_dev.testbed.logins import ANYBODY, FOLDER, Login
 
 PORT = 5000
 CA_CONFIG_MAP = "registry-ca"
-_TLS_SECRET = "registry-tls"  # noqa: S105 - a name
+_SETTINGS = "registry-settings"
 _USER_ID = 10001
 
 
@@ -33,7 +34,7 @@ class InClusterRegistry:
         image: The registry's image.
         pki: Folder with its authority, made on first use.
         name: Of its Deployment and Service.
-        htpasswd: Content of an htpasswd file; without it anybody may pull.
+        login: Who may pull and push; by default anybody.
     """
 
     kubectl: Kubectl
@@ -41,7 +42,7 @@ class InClusterRegistry:
     image: str
     pki: Path
     name: str = "registry"
-    htpasswd: str = ""
+    login: Login = ANYBODY
 
     @property
     def host(self) -> str:
@@ -74,7 +75,7 @@ class InClusterRegistry:
             }
         )
 
-    def push(self, models: Sequence[CataloguedModel], login: tuple[str, str] | None = None) -> dict[str, str]:
+    def push(self, models: Sequence[CataloguedModel], login: tuple[str, str] | str | None = None) -> dict[str, str]:
         """Pushes models and returns their URIs by folder."""
         with self._reached(login) as registry:
             return {
@@ -90,7 +91,7 @@ class InClusterRegistry:
             return f"oci://{self.host}/{repository}@{push(package(files), registry, repository, 'latest')}"
 
     @contextmanager
-    def _reached(self, login: tuple[str, str] | None = None) -> Iterator[Registry]:
+    def _reached(self, login: tuple[str, str] | str | None = None) -> Iterator[Registry]:
         with forwarded(self.kubectl, self.namespace, f"service/{self.name}", PORT) as port:
             yield Registry(f"localhost:{port}", ca_file=self.authority, login=login)
 
@@ -121,13 +122,14 @@ class InClusterRegistry:
 
     def _manifests(self, certificate: bytes, key: bytes) -> list[dict[str, Any]]:
         labels = {"app": self.name}
-        secret = {"tls.crt": certificate, "tls.key": key, "htpasswd": self.htpasswd.encode()}
+        login = {name: content.encode() for name, content in self.login.files.items()}
+        settings = {"tls.crt": certificate, "tls.key": key, **login}
         return [
             {
                 "apiVersion": "v1",
                 "kind": "Secret",
-                "metadata": {"name": _TLS_SECRET, "namespace": self.namespace},
-                "data": {name: base64.b64encode(content).decode() for name, content in secret.items()},
+                "metadata": {"name": _SETTINGS, "namespace": self.namespace},
+                "data": {name: base64.b64encode(content).decode() for name, content in settings.items()},
             },
             {
                 "apiVersion": "v1",
@@ -150,15 +152,10 @@ class InClusterRegistry:
     def _pod(self) -> dict[str, Any]:
         environment = {
             "REGISTRY_HTTP_ADDR": f":{PORT}",
-            "REGISTRY_HTTP_TLS_CERTIFICATE": "/tls/tls.crt",
-            "REGISTRY_HTTP_TLS_KEY": "/tls/tls.key",
+            "REGISTRY_HTTP_TLS_CERTIFICATE": f"{FOLDER}/tls.crt",
+            "REGISTRY_HTTP_TLS_KEY": f"{FOLDER}/tls.key",
+            **self.login.environment,
         }
-        if self.htpasswd:
-            environment |= {
-                "REGISTRY_AUTH": "htpasswd",
-                "REGISTRY_AUTH_HTPASSWD_REALM": "models",
-                "REGISTRY_AUTH_HTPASSWD_PATH": "/tls/htpasswd",
-            }
         return {
             "automountServiceAccountToken": False,
             "securityContext": {
@@ -182,12 +179,12 @@ class InClusterRegistry:
                     },
                     "volumeMounts": [
                         {"name": "data", "mountPath": "/data"},
-                        {"name": "tls", "mountPath": "/tls", "readOnly": True},
+                        {"name": "settings", "mountPath": FOLDER, "readOnly": True},
                     ],
                 }
             ],
             "volumes": [
                 {"name": "data", "emptyDir": {"sizeLimit": "2Gi"}},
-                {"name": "tls", "secret": {"secretName": _TLS_SECRET}},
+                {"name": "settings", "secret": {"secretName": _SETTINGS}},
             ],
         }
