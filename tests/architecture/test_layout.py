@@ -24,7 +24,6 @@ LONG_FILES = {
 LONG_FUNCTIONS = {
     "operator/plimsoll/api/crd.py: custom_resource_definition": "one literal, in the order of the Kubernetes API",
     "operator/plimsoll_dev/cluster/configuration.py: cluster_objects": "one literal",
-    "operator/plimsoll_dev/testbed/registry.py: _pod": "one literal",
 }
 """Functions of the product and the workshop over 40 lines, with the reason."""
 

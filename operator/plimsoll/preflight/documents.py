@@ -12,15 +12,18 @@ from typing import Any, Final
 import httpx
 
 from plimsoll.api.preflight_report import InputSource
-from plimsoll.errors import Invalid
+from plimsoll.errors import Invalid, PlimsollError
 from plimsoll.preflight.request import DataFile, Examiner
 
 MAX_BYTES: Final = 64 * 2**20
 _TIMEOUT_S: Final = 30.0
 
 
-class UnreadableError(Exception):
+class UnreadableError(PlimsollError):
     """The file cannot be reached now: an outage, which says nothing about the model."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("FileUnreadable", message)
 
 
 @dataclass(frozen=True, slots=True)

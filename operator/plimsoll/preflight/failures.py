@@ -6,6 +6,8 @@ from typing import Final
 
 import grpc  # type: ignore[import-untyped]
 
+_MOST_WORDS: Final = 500
+"""Characters kept of what a server says: a Python model's error is a whole traceback, its end least telling."""
 _STUB: Final = "stub process"
 _QUEUE_FULL: Final = "maximum queue size"
 _QUEUE_TIMEOUT: Final = "timeout expired"
@@ -47,7 +49,7 @@ def classify(error: grpc.aio.AioRpcError, rows: int, timeout_s: float) -> CallEr
     Triton answers UNAVAILABLE when a queue is full, and gRPC says the same of a broken connection; only the words
     differ.
     """
-    said = str(error.details() or error.code().name)
+    said = str(error.details() or error.code().name)[:_MOST_WORDS]
     lower = said.lower()
     match error.code():
         case grpc.StatusCode.DEADLINE_EXCEEDED:

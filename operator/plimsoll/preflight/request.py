@@ -91,6 +91,12 @@ class Request(ApiModel):
     seed: int = 20_240_229
     """Of everything random, so that a preflight that is repeated asks the same."""
 
+    @property
+    def names_reference(self) -> bool:
+        """Whether accuracy is compared with a model of its own rather than with stable."""
+        accuracy = self.preflight.accuracy
+        return self.reference is not None or (accuracy is not None and accuracy.reference is not None)
+
 
 def request_from(environment: Mapping[str, str]) -> Request:
     """Reads the request that the controller left.

@@ -40,10 +40,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table; `number` columns are aligned at the right."""
+    """A column of a table: numbers are aligned at the right, sentences take the room that is left."""
 
     name: str
     number: bool = False
+    sentences: bool = False
 
 
 @dataclass(frozen=True, slots=True)

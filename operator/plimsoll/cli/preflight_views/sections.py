@@ -11,8 +11,14 @@ from plimsoll.cli.preflight_views.wording import milliseconds, seconds
 
 def phases_table(report: PreflightReport) -> Table:
     """Returns one row per phase."""
-    columns = (Column("Phase"), Column("Status"), Column("Enforced"), Column("Seconds", number=True), Column("Finding"))
-    return Table("Phases", columns, tuple(_phase(phase) for phase in report.phases))
+    columns = (
+        Column("Phase"),
+        Column("Status"),
+        Column("Enforced"),
+        Column("Seconds", number=True),
+        Column("Finding", sentences=True),
+    )
+    return Table("How each phase ended", columns, tuple(_phase(phase) for phase in report.phases))
 
 
 def _phase(phase: PhaseReport) -> tuple[Cell, ...]:

@@ -83,7 +83,7 @@ def _profile_tables(profile: ProfileFigures) -> Iterator[Table]:
     told = [(row.batch, Cell("failed", Tone.BAD), Cell(row.failure)) for row in profile.rows if row.failure]
     told += [(one.batch, Cell(CLIFFS[one.kind], Tone.WARN), Cell(one.explanation)) for one in profile.cliffs]
     if told:
-        columns = (Column("From batch", number=True), Column("Cliff"), Column("Explanation"))
+        columns = (Column("From batch", number=True), Column("Cliff"), Column("Explanation", sentences=True))
         rows = tuple((Cell(whole(batch)), kind, explanation) for batch, kind, explanation in sorted(told, key=_first))
         yield Table("Cliffs", columns, rows)
 

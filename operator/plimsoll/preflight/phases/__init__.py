@@ -27,6 +27,7 @@ from plimsoll.api.preflight_report import (
     PhaseStatus,
     ProfileFigures,
 )
+from plimsoll.errors import PlimsollError
 from plimsoll.kube.clock import Clock
 from plimsoll.preflight.client import Session
 from plimsoll.preflight.failures import NoAnswerError, ServerGoneError
@@ -97,3 +98,10 @@ class InterruptedPhaseError(Exception):
         super().__init__(cause.message)
         self.cause = cause
         self.figures = figures
+
+
+class PeerGoneError(PlimsollError):
+    """A server the candidate has to be compared with does not answer: an outage."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ReferenceGone", message)
