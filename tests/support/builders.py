@@ -54,9 +54,12 @@ def digest(letter: str) -> str:
 
 
 def wire_spec(model: str = "a", **spec: Any) -> dict[str, Any]:
-    """A spec on the wire; `model` is one hexadecimal letter that stands for the bytes of the model."""
+    """A spec on the wire; `model` is one hexadecimal letter that stands for the bytes of the model.
+
+    Without a preflight unless it is given: what holds with one and without is told once.
+    """
     uri = f"oci://registry.example.com/models/digits@{digest(model)}"
-    return {"model": {"uri": uri}, **spec}
+    return {"model": {"uri": uri}, "preflight": {"mode": "Skip"}, **spec}
 
 
 def digits(

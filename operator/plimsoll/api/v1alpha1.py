@@ -19,16 +19,14 @@ from plimsoll.api.base import (
     Digest,
     Duration,
     ObjectName,
-    Quantity,
     Rule,
     list_map,
-    map_of,
     parse_duration,
 )
 from plimsoll.api.pod import PodOptions
 from plimsoll.api.preflight import Objective, Preflight
 from plimsoll.api.preflight_status import PreflightStatus
-from plimsoll.api.quantity import value_of
+from plimsoll.api.resources import Resources as Resources  # noqa: PLC0414 - part of the API, found here too
 from plimsoll.api.vocabulary import Accelerator as Accelerator  # noqa: PLC0414 - part of the API, found here too
 from plimsoll.api.vocabulary import DataType
 from plimsoll.api.vocabulary import ModelFormat as ModelFormat  # noqa: PLC0414 - as above
@@ -153,51 +151,6 @@ class Model(ApiModel):
     they win over what is rendered. Makes a new revision: yes."""
     credentials: Credentials | None = None
     """How the source is reached. Makes a new revision: no."""
-
-
-MAX_RESOURCES = 12
-"""Comparing each request with its limit costs 628,000 per entry by the estimate of Kubernetes 1.33, which takes a
-quantity to be as long as a request may be; it admits a rule up to 10,000,000."""
-
-_Quantities = Annotated[
-    dict[Annotated[str, Field(min_length=1, max_length=253)], Quantity] | None,
-    Field(json_schema_extra=map_of(MAX_RESOURCES)),
-]
-
-
-def _cel_quantity(value: str) -> str:
-    # string(value) would double the estimated cost.
-    return f"(type({value}) == int ? quantity('0').add({value}) : quantity({value}))"
-
-
-def _requests_fit(resources: Resources) -> bool:
-    limits = resources.limits or {}
-    return all(
-        value_of(amount) <= value_of(limits[name])
-        for name, amount in (resources.requests or {}).items()
-        if name in limits
-    )
-
-
-class Resources(ApiModel):
-    """Compute resources of the Triton container, as in a pod."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel="!has(self.requests) || !has(self.limits) || self.requests.all(k, !(k in self.limits) || "
-            f"{_cel_quantity('self.requests[k]')}.compareTo({_cel_quantity('self.limits[k]')}) <= 0)",
-            message="runtime.resources.requests: more is requested than limits allow of the same resource; lower the "
-            "request or raise the limit",
-            holds=_requests_fit,
-            path=".requests",
-        ),
-    )
-
-    requests: _Quantities = None
-    """Resources that are reserved; of none more than its limit. Makes a new revision: yes."""
-    limits: _Quantities = None
-    """Resources that cannot be exceeded; ephemeral-storage also bounds the size of the model. Makes a new revision:
-    yes."""
 
 
 NVIDIA_DOMAIN = "nvidia.com/"

@@ -22,6 +22,9 @@ Triton's version, so another one would restart the pods."""
 RETIRED_AT_ANNOTATION: Final = "plimsoll.dev/retired-at"
 """On the Deployment of a revision that no longer gets traffic: since when."""
 
+SERVED_ANNOTATION: Final = "plimsoll.dev/served"
+"""On the Deployment of a revision that once was stable: going back to it while it still runs is at once, unexamined."""
+
 PREFLIGHT_LABEL: Final = "plimsoll.dev/preflight"
 """On a preflight Job, its pods and the ConfigMap with its verdict: the revision that is examined. Never beside the
 revision label on a pod: Services and Deployments choose the pods of a revision by that one."""
@@ -46,9 +49,13 @@ STATUS_MANAGER: Final = "plimsoll-status"
 HTTP_PORT: Final = 8000
 GRPC_PORT: Final = 8001
 METRICS_PORT: Final = 8002
+EXAMINER_PORT: Final = 8003
+"""Of a model pod: a preflight asks the sidecar there for the memory of its processes and for the artefact's files."""
 REPORT_PORT: Final = 8080
 """Of a preflight Job's pod: the controller fetches the report there."""
 
+NO_REVISION: Final = "none"
+"""What the stable Service selects before anything may serve. No revision has this name: each ends in a hash."""
 REVISION_HASH_LENGTH: Final = 10
 
 

@@ -78,6 +78,7 @@ class Deployment(Child):
         observed: The Deployment controller has seen the newest spec.
         failure: Message of the ReplicaFailure condition (quota, admission), empty when there is none.
         retired_at: Since when it gets no traffic, None while it may.
+        served: It has been stable and was retired; never true of one that was not.
     """
 
     revision: str = ""
@@ -91,6 +92,7 @@ class Deployment(Child):
     observed: bool = True
     failure: str = ""
     retired_at: datetime | None = None
+    served: bool = False
 
     @property
     def settled(self) -> bool:
