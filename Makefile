@@ -24,7 +24,7 @@ demo-down: $(STAMP) ## Remove what `make demo` made
 test: $(STAMP) ## All rings, the real cluster included
 	$(RUN) -m plimsoll_dev.cluster prerequisites
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest tests -m "textmodel or triton" -q -n 2
+	$(BIN)/python -m pytest tests -m "textmodel or triton" -q -n 2 --dist loadgroup
 	$(BIN)/python -m pytest tests -m "scale" -q
 	$(BIN)/python -m pytest tests -m "cluster" -q
 

@@ -129,6 +129,8 @@ class DeterminismFigures(ApiModel):
     """Same inputs, same answers?"""
 
     level: DeterminismLevel
+    alone: DeterminismLevel | None = None
+    """Of the repeats asked one after the other; None when there was time for none."""
     cases: int
     repeats: int
     concurrency: int

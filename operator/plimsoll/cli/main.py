@@ -11,13 +11,12 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+from plimsoll.cli.preflight_arguments import add_arguments
 from plimsoll.cli.version import VERSION
 
 _PROGRAM = "plimsoll"
-_EPILOG = (
-    "Exit codes: 0 done, 1 the answer is no, 2 the command could not do its work. All but controller and fetch run \
-offline or ask the source of a model; none of them talks to a cluster."
-)
+_EPILOG = "Exit codes: 0 done, 1 the answer is no, 2 the command could not do its work. All but controller, fetch and \
+preflight NAME run offline or ask the source of a model; they talk to no cluster."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_plan(commands)
     _add_validate(commands)
     _add_resolve(commands)
+    _add_preflight(commands)
     _add_controller(commands)
     commands.add_parser("fetch", help="fetch and lay out a model; runs in the model pod", add_help=False)
     job = commands.add_parser("preflight-job", help="examine a candidate; runs in the preflight Job")
@@ -105,6 +105,12 @@ def _add_resolve(commands: _Commands[argparse.ArgumentParser]) -> None:
     resolve.set_defaults(run=_resolve)
 
 
+def _add_preflight(commands: _Commands[argparse.ArgumentParser]) -> None:
+    preflight = commands.add_parser("preflight", help="tell what a revision can carry, or prove it here")
+    add_arguments(preflight)
+    preflight.set_defaults(run=_preflight)
+
+
 def _add_controller(commands: _Commands[argparse.ArgumentParser]) -> None:
     controller = commands.add_parser("controller", help="run the controller; runs in the cluster")
     controller.add_argument("--config", metavar="FILE", required=True, help="its configuration (YAML)")
@@ -141,6 +147,12 @@ def _resolve(options: argparse.Namespace) -> int:
     return run_resolve(
         options.uri, Access(options.ca, options.username, options.docker_config), password_stdin=options.password_stdin
     )
+
+
+def _preflight(options: argparse.Namespace) -> int:
+    from plimsoll.cli.preflight import run  # noqa: PLC0415
+
+    return run(options)
 
 
 def _controller(options: argparse.Namespace) -> int:

@@ -48,6 +48,8 @@ class Served:
     """Copies that compute at the same time."""
     max_queue_delay_ms: float | None
     """How long the dynamic batcher may wait for more requests; None without one."""
+    preferred_batch_sizes: tuple[int, ...]
+    """Sizes at which the dynamic batcher closes a batch; empty where none are configured."""
     server: str
     """Name and version, `triton 2.51.0`."""
 
@@ -224,6 +226,7 @@ def _served(config: Any, server: str) -> Served:
         max_batch_size=int(config.max_batch_size),
         instances=max(sum(max(group.count, 1) * max(len(group.gpus), 1) for group in config.instance_group), 1),
         max_queue_delay_ms=batching.max_queue_delay_microseconds / 1000 if batching else None,
+        preferred_batch_sizes=tuple(batching.preferred_batch_size) if batching else (),
         server=server,
     )
 

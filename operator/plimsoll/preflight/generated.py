@@ -1,8 +1,8 @@
 """Inputs for a model about whose values nothing is known.
 
 They vary, so that a model that ignores its input, or fails on some values only, shows it. Every second case has
-integers below 2, which are in every vocabulary and make a mask; the largest are below 100. Floats are fractions in one half and
-normal around 0 in the other, so that a logarithm or a square root in the model has values it can work on.
+integers below 2, which are in every vocabulary and make a mask; the largest are below 100. Floats are fractions in
+one half and normal around 0 in the other, so that a logarithm or a square root has values it can work on.
 """
 
 from __future__ import annotations

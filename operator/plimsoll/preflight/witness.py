@@ -23,16 +23,14 @@ _SILENCES: Final = 3
 _TIMEOUT_S: Final = 5.0
 
 
-async def model_did_it(
-    session: Session, examiner: Examiner | None, clock: Clock, patience_s: float = PATIENCE_S
-) -> bool:
+async def model_did_it(session: Session, examiner: Examiner | None, clock: Clock) -> bool:
     """Whether the server, which just broke a connection or kept silent, was brought down by the model.
 
     False when that cannot be known.
     """
     if examiner and examiner.process_id is not None:
         return not _runs(examiner.process_id) or await session.live()
-    until = clock.monotonic() + patience_s
+    until = clock.monotonic() + PATIENCE_S
     silences = 0
     while clock.monotonic() < until:
         if await session.live(_TIMEOUT_S):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -30,7 +29,7 @@ from plimsoll.cli.preflight_views.axes import (
 )
 from plimsoll.cli.preflight_views.drawing import Drawing, interval, key, mark, path
 from plimsoll.cli.preflight_views.markup import NOTHING, Markup, element, joined
-from plimsoll.cli.preflight_views.speed import CLIFFS, MEASURED, PREDICTED, at, value_at
+from plimsoll.cli.preflight_views.speed import CLIFFS, MEASURED, PREDICTED, at, drawable, value_at
 from plimsoll.cli.preflight_views.wording import UNKNOWN, milliseconds, number, percentile
 
 _QUANTILES: Final = ((0.5, "one", "circle"), (0.9, "two", "square"), (0.99, "three", "diamond"))
@@ -38,7 +37,7 @@ _QUANTILES: Final = ((0.5, "one", "circle"), (0.9, "two", "square"), (0.99, "thr
 
 def latency_by_batch(profile: ProfileFigures) -> Drawing | None:
     """Quantiles over the batch size, both axes logarithmic, with their bounds."""
-    known = [value for row in profile.rows for q, _, _ in _QUANTILES if (value := _usable(value_at(row.quantiles, q)))]
+    known = [value for row in profile.rows for q, _, _ in _QUANTILES if (value := drawable(value_at(row.quantiles, q)))]
     if not known:
         return None
     across, up = _batches(profile.rows), log_scale(known, BOTTOM, TOP)
@@ -46,7 +45,7 @@ def latency_by_batch(profile: ProfileFigures) -> Drawing | None:
     entries = []
     for quantile, series, shape in _QUANTILES:
         found = [(row.batch, figure) for row in profile.rows if (figure := at(row.quantiles, quantile))]
-        points = [(across(batch), up(value)) for batch, figure in found if (value := _usable(figure.value_ms))]
+        points = [(across(batch), up(value)) for batch, figure in found if (value := drawable(figure.value_ms))]
         if points:
             bounds = (_bounds(figure, across(batch), up, series) for batch, figure in found)
             parts += [*bounds, path(points, series), *(mark(*point, shape, series) for point in points)]
@@ -58,7 +57,7 @@ def latency_by_batch(profile: ProfileFigures) -> Drawing | None:
 
 
 def _bounds(figure: QuantileFigure, middle: float, up: Scale, series: str) -> Markup:
-    low, high = _usable(figure.low_ms), _usable(figure.high_ms)
+    low, high = drawable(figure.low_ms), drawable(figure.high_ms)
     return interval(middle, up(low), up(high), series) if low and high else NOTHING
 
 
@@ -85,7 +84,7 @@ def throughput(profile: ProfileFigures) -> Drawing | None:
 
 
 def _one_line(profile: ProfileFigures, values: Sequence[tuple[int, float | None]], title: str) -> Markup | None:
-    known = [(batch, value) for batch, value in values if value is not None and _usable(value)]
+    known = [(batch, value) for batch, value in values if value is not None and drawable(value)]
     if not known:
         return None
     across, up = _batches(profile.rows), linear_scale((value for _, value in known), BOTTOM, TOP)
@@ -99,10 +98,6 @@ def _one_line(profile: ProfileFigures, values: Sequence[tuple[int, float | None]
             *_failures(profile.rows, across),
         )
     )
-
-
-def _usable(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) and value > 0 else None
 
 
 def _batches(rows: Sequence[BatchRow]) -> Scale:
@@ -143,7 +138,7 @@ class _Slots:
 
 
 def capacity(profile: ProfileFigures) -> Drawing | None:
-    """Rates within the promise by replicas; predicted ones are hatched, with a dashed border."""
+    """Rates within the objective by replicas; predicted ones are hatched, with a dashed border."""
     if not profile.capacity:
         return None
     up = linear_scale((one.requests_per_s for one in profile.capacity), BOTTOM, TOP)
@@ -182,13 +177,14 @@ def latency(figures: LatencyFigures) -> Drawing | None:
         )
     values = [value for one in known.values() for value in (one.value_ms, one.low_ms, one.high_ms)]
     values += [value for check in figures.objective for value in (check.max_ms, check.budget_ms)]
-    usable = [value for value in values if value is not None and _usable(value)]
+    usable = [value for value in values if value is not None and drawable(value)]
     if not usable:
         return None
     up, slots = log_scale(usable, BOTTOM, TOP), _Slots(len(known))
     places = [(slots.middle(index), known[quantile]) for index, quantile in enumerate(sorted(known))]
+    half = 0.36 * slots.width
     promises = joined(
-        _promise(check, middle, 0.36 * slots.width, up) for middle, one in places if (check := checks.get(one.quantile))
+        _promise(checks[one.quantile], middle, half, up) for middle, one in places if one.quantile in checks
     )
     axis = names_axis([(middle, percentile(one.quantile)) for middle, one in places], "percentile")
     entries = [("circle", "one", "measured")]
@@ -201,12 +197,12 @@ def latency(figures: LatencyFigures) -> Drawing | None:
 
 
 def _promise(check: ObjectiveCheck, middle: float, half: float, up: Scale) -> Markup:
-    limits = ((_usable(check.max_ms), "promise"), (_usable(check.budget_ms), "budget"))
+    limits = ((drawable(check.max_ms), "promise"), (drawable(check.budget_ms), "budget"))
     return joined(line(middle - half, up(limit), middle + half, up(limit), class_) for limit, class_ in limits if limit)
 
 
 def _percentile(figure: QuantileFigure, middle: float, up: Scale) -> Markup:
-    value = _usable(figure.value_ms)
+    value = drawable(figure.value_ms)
     if value is None:
         return label(middle, BOTTOM - 8, UNKNOWN, class_="value")
     measured = mark(middle, up(value), "circle", "one")

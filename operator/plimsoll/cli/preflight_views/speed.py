@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from plimsoll.api.preflight_report import (
@@ -51,11 +52,16 @@ def value_at(quantiles: list[QuantileFigure], quantile: float) -> float | None:
     return figure.value_ms if figure else None
 
 
+def drawable(value: float | None) -> float | None:
+    """Returns a value that has a place on a logarithmic axis, else None."""
+    return value if value is not None and math.isfinite(value) and value > 0 else None
+
+
 def profile_section(profile: ProfileFigures) -> Section:
     """Returns what each batch size costs."""
     facts = (
         *(_fit(profile.fit) if profile.fit else ()),
-        Fact("Knee", Cell(_batch(profile.knee, "doubling beyond it gains less than a tenth in throughput"))),
+        Fact("Knee", Cell(_batch(profile.knee, "the last doubling that gained a tenth in throughput"))),
         Fact("Recommended", Cell(_batch(profile.recommended_max_batch, "as maxBatchSize"))),
     )
     charts = (Chart.LATENCY_BY_BATCH, Chart.ITEM_TIME, Chart.THROUGHPUT) if profile.rows else ()
@@ -109,7 +115,7 @@ def capacity_section(profile: ProfileFigures) -> Section | None:
     if profile.objective_ms is None:
         return None
     quantile = percentile(profile.objective_quantile) if profile.objective_quantile is not None else "latency"
-    facts = [Fact("Promise", Cell(f"{quantile} of at most {milliseconds(profile.objective_ms)}"))]
+    facts = [Fact("Objective", Cell(f"{quantile} of at most {milliseconds(profile.objective_ms)}"))]
     if profile.attainable is not None:
         alone = (
             Cell("one request alone keeps it", Tone.GOOD)
@@ -126,7 +132,7 @@ def capacity_section(profile: ProfileFigures) -> Section | None:
         )
         for one in profile.capacity
     )
-    tables = (Table("Capacity within the promise", columns, rows),) if rows else ()
+    tables = (Table("Capacity within the objective", columns, rows),) if rows else ()
     return Section("Capacity", tuple(facts), (Chart.CAPACITY,) if rows else (), tables)
 
 

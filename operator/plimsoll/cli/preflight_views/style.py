@@ -101,7 +101,9 @@ footer{margin-top:3rem;color:var(--quiet);font-size:.875rem}
   .stacks td:not(.sentences)::before{content:attr(data-label)" ";color:var(--quiet);font-weight:400}
   .stacks .sentences{flex-basis:100%}
 }
-@media (max-width:30rem){body{padding:1rem .75rem 2rem}figure{padding:.6rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}}
+@media (max-width:30rem){
+  body{padding:1rem .75rem 2rem}figure{padding:.6rem}
+  dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}}
 @media print{body{max-width:none}figure,tr{break-inside:avoid}.scroll{overflow:visible}}
 """
 

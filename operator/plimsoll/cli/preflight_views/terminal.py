@@ -15,7 +15,7 @@ from plimsoll.cli.preflight_views.sections import phases_table, sections, summar
 from plimsoll.cli.preflight_views.text_plots import text_plot
 from plimsoll.cli.preflight_views.wording import MINUS, UNKNOWN, plain
 
-_STYLES = {
+STYLES = {
     Tone.NEUTRAL: "",
     Tone.GOOD: "green",
     Tone.WARN: "yellow",
@@ -97,4 +97,4 @@ class _View:
         encoding = self._console.encoding
         if self._console.options.ascii_only:
             text = text.translate(_ASCII)
-        return Text(text.encode(encoding, "replace").decode(encoding), style=_STYLES[cell.tone])
+        return Text(text.encode(encoding, "replace").decode(encoding), style=STYLES[cell.tone])

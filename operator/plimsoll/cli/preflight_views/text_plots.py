@@ -9,7 +9,7 @@ from typing import Final
 
 from plimsoll.api.preflight_report import BatchRow, ProfileFigures
 from plimsoll.cli.preflight_views.content import Chart
-from plimsoll.cli.preflight_views.speed import CLIFFS, MEASURED, PREDICTED, value_at
+from plimsoll.cli.preflight_views.speed import CLIFFS, MEASURED, PREDICTED, drawable, value_at
 from plimsoll.cli.preflight_views.wording import UNKNOWN, milliseconds, number, percentile, with_unit
 
 _SHOWN: Final = ((0.99, "✕"), (0.9, "○"), (0.5, "●"))
@@ -43,36 +43,35 @@ def text_plot(chart: Chart, profile: ProfileFigures | None, width: int) -> TextP
 
 
 def _latency(rows: Sequence[BatchRow], width: int) -> TextPlot | None:
-    shown = [value for row in rows for quantile, _ in _SHOWN if _positive(value := value_at(row.quantiles, quantile))]
-    known = [value for value in shown if value is not None]
+    known = [value for row in rows for q, _ in _SHOWN if (value := drawable(value_at(row.quantiles, q)))]
     if not known:
         return None
     room = max(width - _LABEL - 5, 10)
     low, high = min(known), max(known)
-
-    def place(value: float) -> int:
-        return round((room - 1) * math.log(value / low) / math.log(high / low)) if high > low else room // 2
-
-    lines = []
-    for row in rows:
-        cells = [" "] * room
-        marks = [(place(value), mark) for q, mark in _SHOWN if (value := value_at(row.quantiles, q)) and value > 0]
-        if marks:
-            places = [at for at, _ in marks]
-            cells[min(places) : max(places) + 1] = "─" * (max(places) - min(places) + 1)
-        for at, mark in marks:
-            cells[at] = mark
-        # A size without any figure says so in the plot: an empty line would look like a fast one.
-        text = "".join(cells) if marks else (" failed" if row.failure else f" {UNKNOWN}").ljust(room)
-        lines.append(f"  {row.batch:>{_LABEL}} │{text}│")
+    lines = [f"  {row.batch:>{_LABEL}} │{_range(row, low, high, room)}│" for row in rows]
     left, right = milliseconds(low), milliseconds(high)
     lines.append(f"{'':{_LABEL + 4}}{left}{right:>{max(room - len(left), 1)}}")
     legend = "  ".join(f"{mark} {percentile(quantile)}" for quantile, mark in reversed(_SHOWN))
     return TextPlot(f"Latency by batch size, log scale   {legend}", tuple(lines))
 
 
-def _positive(value: float | None) -> bool:
-    return value is not None and value > 0 and math.isfinite(value)
+def _range(row: BatchRow, low: float, high: float, room: int) -> str:
+    """Returns the marks of one size between `low` and `high`, in `room` characters."""
+    scale = (room - 1) / math.log(high / low) if high > low else 0.0
+    marks = [
+        (round(scale * math.log(value / low)), mark)
+        for quantile, mark in _SHOWN
+        if (value := drawable(value_at(row.quantiles, quantile)))
+    ]
+    if not marks:
+        # An empty line would look like a fast size.
+        return (" failed" if row.failure else f" {UNKNOWN}").ljust(room)
+    cells = [" "] * room
+    places = [at for at, _ in marks]
+    cells[min(places) : max(places) + 1] = "─" * (max(places) - min(places) + 1)
+    for at, mark in marks:
+        cells[at] = mark
+    return "".join(cells)
 
 
 def _item_time(profile: ProfileFigures, width: int) -> TextPlot | None:
@@ -97,7 +96,7 @@ def _capacity(profile: ProfileFigures, width: int) -> TextPlot | None:
         )
         for one in profile.capacity
     ]
-    return _bars("Requests/s within the promise by replicas", bars, width)
+    return _bars("Requests/s within the objective by replicas", bars, width)
 
 
 def _bars(title: str, bars: Sequence[tuple[str, float | None, str]], width: int) -> TextPlot | None:

@@ -32,13 +32,13 @@ _ROWS: Final = 64
 async def examine(session: Session, context: Context) -> Outcome:
     """Compares the answer to each row alone with its answers in batches of 2, 4, 8, … in shuffled order."""
     largest = min(session.served.max_batch_size, _LARGEST)
-    level = context.figures.determinism.level if context.figures.determinism else None
+    alone = context.figures.determinism.alone if context.figures.determinism else None
     rows = context.inputs.rows()[:_ROWS]
     if largest < 2:  # noqa: PLR2004 - a batch of two
         return context.report(PhaseStatus.SKIPPED, "NotBatching", "Each request is an execution of its own."), None
     if not rows:
         return context.report(PhaseStatus.SKIPPED, "InputsRefused", "The model takes none of the inputs."), None
-    if level is DeterminismLevel.NONDETERMINISTIC:
+    if alone is DeterminismLevel.NONDETERMINISTIC:
         return context.report(
             PhaseStatus.SKIPPED, "Nondeterministic", "The answers differ without any neighbours as well."
         ), None
@@ -83,8 +83,8 @@ class _Sweep:
         self._found[size] = []
         for position in range(min(size, len(order))):
             row = int(order[position])
-            mine = {name: values[position : position + 1] for name, values in answer.items()}
-            self._found[size] += differences(row + 1, await self._answer_alone(row), mine, self._allowed, scores=True)
+            alone = await self._answer_alone(row)
+            self._found[size] += differences(row + 1, alone, _row(answer, position), self._allowed, scores=True)
             self._compared += 1
 
     async def _answer_alone(self, row: int) -> Tensors:
@@ -140,8 +140,17 @@ class _Sweep:
         row = figures.worst.case - 1 if figures.worst else 0
         size = figures.size or figures.sizes[0]
         answer = await self._session.infer(self._session.prepare(batch_of([self._rows[row]], size)))
-        mine = {name: values[:1] for name, values in answer.items()}
-        among_itself = differences(row + 1, await self._answer_alone(row), mine, self._allowed, scores=True)
+        alone = await self._answer_alone(row)
+        among_itself = [
+            one
+            for position in range(size)
+            for one in differences(row + 1, alone, _row(answer, position), self._allowed, scores=True)
+        ]
         if all(one.comparison.within for one in among_itself):
             return "DependsOnNeighbours", "A row's answer depends on the other rows of its batch"
         return "DependsOnBatchSize", "A row's answer depends on the size of its batch"
+
+
+def _row(answer: Tensors, position: int) -> Tensors:
+    """One row's answer; without a row where the answer has too few."""
+    return {name: values[position : position + 1] for name, values in answer.items()}

@@ -1,7 +1,7 @@
 """Determinism: do the same inputs get the same answers, alone and while others are being answered?
 
 Only a model that does may be cached. The rounds alternate between one request after the other and many at once, since
-some models differ only when requests overlap.
+some models differ only when requests overlap: by a race, or because the server batches them and neighbours matter.
 """
 
 from __future__ import annotations
@@ -30,17 +30,21 @@ async def examine(session: Session, context: Context) -> Outcome:
     requests = [session.prepare(case.inputs) for case in cases]
     repeats = context.request.preflight.repeats
     first = await _one_by_one(session, requests)
-    found: list[Difference] = []
+    alone: list[Difference] = []
+    overlapping: list[Difference] = []
     done = 1
     while done < repeats and (done == 1 or context.time_left() > 0):
-        answers = await (_at_once if done % 2 else _one_by_one)(session, requests)
+        ask, found = (_at_once, overlapping) if done % 2 else (_one_by_one, alone)
+        answers = await ask(session, requests)
         for case, expected, answer in zip(cases, first, answers, strict=True):
             found += differences(case.number, expected, answer, allowed, scores=True)
         done += 1
         context.tell(done / repeats, f"repeat {done}")
+    found = [*alone, *overlapping]
     level = level_of(one.comparison for one in found)
     figures = DeterminismFigures(
         level=level,
+        alone=level_of(one.comparison for one in alone) if alone else None,
         cases=len(cases),
         repeats=done,
         concurrency=min(_CONCURRENCY, len(cases)),
@@ -76,8 +80,13 @@ def _judged(context: Context, figures: DeterminismFigures) -> PhaseReport:
             )
         case DeterminismLevel.NONDETERMINISTIC:
             worst = f"; {in_words(figures.worst)}" if figures.worst else ""
+            if figures.alone in (DeterminismLevel.EXACT, DeterminismLevel.TOLERANCE):
+                reason, when = "DiffersConcurrently", "only while others are being answered "
+            else:
+                reason, when = "Nondeterministic", ""
             return context.report(
                 PhaseStatus.FAILED,
-                "Nondeterministic",
-                f"The same inputs get different answers ({asked}){worst}. Answers of this model must not be cached.",
+                reason,
+                f"The same inputs get different answers {when}({asked}){worst}. "
+                "Answers of this model must not be cached.",
             )

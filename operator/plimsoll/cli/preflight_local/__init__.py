@@ -1,0 +1,1 @@
+"""`plimsoll preflight --local`: the phases of a preflight on this machine."""
