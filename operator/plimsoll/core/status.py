@@ -130,10 +130,13 @@ def _wanted(observed: Observed, deployment: Deployment) -> int:
 
 
 def _serves(observed: Observed, standing: Standing) -> bool:
-    """Tells whether users get answers: there is a stable Service of ours, and a ready pod behind it."""
-    target = standing.target.name if standing.target else ""
-    deployment = observed.deployments.get(standing.stable or target)
-    return observed.object.metadata.name in observed.services and deployment is not None and deployment.ready > 0
+    """Tells whether users get answers: there is a stable Service of ours, and a ready pod behind it.
+
+    Before the first promotion that is whatever the Service selects: nothing, while the candidate is under the gate.
+    """
+    service = observed.services.get(observed.object.metadata.name)
+    deployment = observed.deployments.get(standing.stable or service.revision) if service else None
+    return deployment is not None and deployment.ready > 0
 
 
 def _settled(observed: Observed, standing: Standing, deployment: Deployment) -> Situation:
