@@ -33,7 +33,8 @@ from plimsoll.core.snapshot import STORAGE_RESOURCE, Defaults
 from plimsoll.core.world import Examined, Revision
 
 AROUND_BUDGET_SECONDS: Final = 1200
-"""On top of the budget: pulling the image, waiting for the model, and 11 minutes in which the report is fetched."""
+"""On top of the budget: pulling the image, waiting for the model or for its server to come back, and three minutes in
+which the report is fetched."""
 _KEPT_SECONDS = 3600
 """The controller deletes a Job as soon as its end is recorded; this is for the day on which there is no controller."""
 _GRACE_SECONDS = 10
@@ -107,9 +108,12 @@ def _failure_rules() -> list[dict[str, Any]]:
 
 
 def _user_labels(owner: ModelDeployment) -> dict[str, str]:
-    """Policies that want labels on every pod are satisfied by runtime.pod.labels."""
+    """Policies that want labels on every pod are satisfied by runtime.pod.labels.
+
+    None of ours is among them: with a revision's label this pod would be one of those that a Service selects.
+    """
     pod = owner.spec.runtime.pod if owner.spec.runtime else None
-    return dict((pod and pod.labels) or {})
+    return {key: value for key, value in ((pod and pod.labels) or {}).items() if "plimsoll.dev/" not in key}
 
 
 def _pod_spec(owner: ModelDeployment, examinee: Examinee, defaults: Defaults) -> dict[str, Any]:
