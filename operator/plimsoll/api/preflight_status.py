@@ -10,6 +10,7 @@ from plimsoll.api.base import ATOMIC_LIST, ApiModel, list_map
 from plimsoll.api.preflight_report import Outcome, PhaseName, PhaseStatus
 from plimsoll.api.vocabulary import DataType
 
+MAX_REASON = 128
 MAX_TENSORS = 64
 MAX_TENSOR_NAME = 256
 MAX_DIMS = 16
@@ -45,7 +46,7 @@ class PreflightStatus(ApiModel):
     """Revision that was examined."""
     outcome: Outcome
     """Passed, Rejected, or Error, which says nothing about the revision: it is examined again."""
-    reason: Annotated[str, Field(max_length=128)]
+    reason: Annotated[str, Field(max_length=MAX_REASON)]
     """One CamelCase word for programs."""
     message: Annotated[str, Field(max_length=1024)] = ""
     """One sentence for people, with the number and the next step."""

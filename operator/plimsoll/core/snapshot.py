@@ -49,8 +49,8 @@ class Defaults:
         limits: Resource limits, per resource name.
         progress_deadline: How long a revision may make no progress before it is called stalled.
         history_limit: Revisions kept beyond those in use.
-        report_key: Public key of the controller in base64url, by which a preflight Job knows who may fetch its report.
-        report_key: Public key by which a preflight knows the controller that fetches its report (`core/tokens.py`).
+        report_key: Public key of the controller in base64url, by which a preflight Job knows who may fetch its report
+            (`core/tokens.py`).
     """
 
     accelerator: Accelerator

@@ -16,6 +16,7 @@ from plimsoll.api.preflight_report import (
     PreflightReport,
     ServedTensor,
 )
+from plimsoll.api.preflight_status import MAX_DIMS, MAX_REASON, MAX_TENSOR_NAME, MAX_TENSORS
 from plimsoll.core.actions import Apply, ChildKind, Create
 from plimsoll.core.conditions import MAX_MESSAGE, rfc3339
 from plimsoll.core.hashing import canonical_json
@@ -26,8 +27,6 @@ from plimsoll.core.world import JobPod, Observed, PreflightJob, Verdict
 EXIT_CODES: Mapping[Outcome, int] = {Outcome.PASSED: 0, Outcome.REJECTED: 3, Outcome.ERROR: 1}
 """Of the container `preflight`. One that says another outcome than its message is believed neither."""
 
-_MAX_TENSORS = 64
-
 
 def record_report(observed: Observed, job_name: str, report: PreflightReport, now: datetime) -> Create | Apply:
     """Returns the action that keeps a fetched report, whose revision and key have been checked."""
@@ -35,13 +34,13 @@ def record_report(observed: Observed, job_name: str, report: PreflightReport, no
     verdict = dataclasses.replace(
         _about(observed.jobs[job_name], now),
         outcome=report.outcome,
-        reason=report.reason,
+        reason=report.reason[:MAX_REASON],
         message=_short(report.message),
         harmed=_harmed({phase.name: phase.status for phase in report.phases}),
         phases=tuple((phase.name, phase.status) for phase in _once(report.phases)),
-        inputs=tuple(load.inputs[:_MAX_TENSORS]) if load else (),
-        outputs=tuple(load.outputs[:_MAX_TENSORS]) if load else (),
-        max_batch_size=load.max_batch_size if load else None,
+        inputs=_shown(load.inputs) if load else (),
+        outputs=_shown(load.outputs) if load else (),
+        max_batch_size=max(0, load.max_batch_size) if load else None,
     )
     return record(observed, verdict, report.model_dump_json(by_alias=True, exclude_none=True))
 
@@ -69,7 +68,7 @@ def verdict_of_end(job: PreflightJob, now: datetime) -> Verdict:
     return dataclasses.replace(
         _about(job, now),
         outcome=outcome,
-        reason=str(said.get("reason", "")),
+        reason=str(said.get("reason", ""))[:MAX_REASON],
         message=_short(str(said.get("message", ""))),
         harmed=_harmed(phases),
         phases=tuple(phases.items()),
@@ -142,6 +141,12 @@ def _phases(value: object) -> dict[PhaseName, PhaseStatus]:
 
 def _once(phases: Iterable[PhaseReport]) -> list[PhaseReport]:
     return list({phase.name: phase for phase in phases}.values())
+
+
+def _shown(served: Iterable[ServedTensor]) -> tuple[ServedTensor, ...]:
+    """Leaves out what the API cannot show: a server may declare anything, and annotations have room for 256 KiB."""
+    shown = [tensor for tensor in served if len(tensor.name) <= MAX_TENSOR_NAME and len(tensor.dims) <= MAX_DIMS]
+    return tuple(shown[:MAX_TENSORS])
 
 
 def _harmed(phases: Mapping[PhaseName, PhaseStatus]) -> bool:
