@@ -55,7 +55,7 @@ def plan(observed: Observed, now: datetime) -> Plan:
     ours = _ours(observed)
     try:
         target = target_of(ours)
-        _refuse_strangers(observed, target)
+        _refuse_strangers(observed, target, stable_of(ours, target.revision.name))
     except Invalid as error:
         return _only_status(ours, Failure(FailureKind.INVALID, error.reason, error.message), now)
     except NotYet as waiting:
@@ -69,9 +69,10 @@ def plan_refusal(observed: Observed, now: datetime) -> Plan:
     In particular no promotion: the actions that it needs come first, and one of them failed.
     """
     ours = _ours(observed)
-    target = target_of(ours).revision
-    standing = Standing(stable=stable_of(ours, target.name), target=target, failure=observed.failure)
-    return _say(ours, standing, now)
+    planner = _Planner(ours, target_of(ours), now)
+    target = planner.target.revision
+    stable = stable_of(ours, target.name)
+    return _say(ours, Standing(stable=stable, target=target, failure=observed.failure, gate=planner.gate), now)
 
 
 def _ours(observed: Observed) -> Observed:
@@ -98,22 +99,30 @@ def _owned(children: Mapping[str, _C], uid: str) -> Mapping[str, _C]:
     return {name: child for name, child in children.items() if child.owner_uid == uid}
 
 
-def _refuse_strangers(observed: Observed, target: Target) -> None:
+def _refuse_strangers(observed: Observed, target: Target, stable: str | None) -> None:
     """Children carry our labels, but an object under a name we need may belong to somebody else: never adopt it.
+
+    A verdict belongs to its ControllerRevision, and one of a ControllerRevision that was deleted and made again is on
+    its way out. What serves needs no verdict.
 
     Raises:
         Invalid: it has no owner that could take it away.
         NotYet: it has one, as a rule a deleted ModelDeployment of this name, whose children go a moment later.
     """
-    needed = {observed.object.metadata.name, target.revision.name, preflight_name(target.revision.name)}
+    uid = observed.object.metadata.uid
+    owners = {uid, *(revision.uid for revision in observed.revisions.values() if revision.owner_uid == uid)}
+    needed = {observed.object.metadata.name, target.revision.name}
+    if target.revision.name != stable:
+        needed.add(preflight_name(target.revision.name))
     children: list[tuple[str, str, Child]] = [
         *((child.name, "ControllerRevision", child) for child in observed.revisions.values()),
         *((child.name, "Deployment", child) for child in observed.deployments.values()),
         *((child.name, "Service", child) for child in observed.services.values()),
         *((child.name, "Job", child) for child in observed.jobs.values()),
+        *((child.name, "ConfigMap", child) for child in observed.verdicts.values()),
     ]
     for _, kind, child in sorted(children, key=lambda found: found[:2]):
-        if child.name not in needed or child.owner_uid == observed.object.metadata.uid:
+        if child.name not in needed or child.owner_uid in (owners if kind == "ConfigMap" else {uid}):
             continue
         if child.owner_uid:
             raise NotYet("WaitingForName", _name_in_use(kind, child.name))
@@ -187,6 +196,7 @@ class _Planner:
             *self._make_revision(),
             *self._revision_services(kept),
             *self._deployments(kept),
+            *self._jobs_over(),
             *self.gate.actions,
             *_status_actions(self.observed, outcome),
             *self._stable_service(stable, create=False),
@@ -319,9 +329,6 @@ class _Planner:
             yield Delete(
                 ChildKind.DEPLOYMENT, deployment.name, deployment.uid, f"revision {deployment.name} is not used"
             )
-        for name, job in sorted(self.observed.jobs.items()):
-            if name != self.gate.job and not job.deleting:
-                yield Delete(ChildKind.JOB, name, job.uid, "its preflight is over, or no longer asked for")
         used = {name for name in in_use if name}
         for name, service in sorted(self.observed.services.items()):
             if name != self.observed.object.metadata.name and name not in used and not service.deleting:
@@ -334,6 +341,12 @@ class _Planner:
                 revision.uid,
                 f"more than {limit} unused revisions are kept",
             )
+
+    def _jobs_over(self) -> Iterator[Action]:
+        """Deletes Jobs before another is made: where a quota has room for one, that one waits for this."""
+        for name, job in sorted(self.observed.jobs.items()):
+            if name != self.gate.job and not job.deleting:
+                yield Delete(ChildKind.JOB, name, job.uid, "its preflight is over, or no longer asked for")
 
     def _farewells(self, gone: list[Deployment]) -> Iterator[Announcement]:
         for deployment in gone:
