@@ -19,7 +19,7 @@ from plimsoll.api.v1alpha1 import ModelDeploymentSpec
 from plimsoll.core.actions import ChildKind, Delete
 from plimsoll.core.lineage import stable_of, target_of
 from plimsoll.core.names import preflight_name
-from plimsoll.core.preflight.examination import Examination, sentence
+from plimsoll.core.preflight.examination import Examination, quoted
 from plimsoll.core.preflight.key import data_names, verdict_key
 from plimsoll.core.preflight.stage import OPEN, Gate, Stage, Waiting
 from plimsoll.core.world import Observed, Pod, Revision, Verdict
@@ -67,7 +67,7 @@ def gate(observed: Observed, target: Revision, stable: str | None, wanted: int, 
         return _passed(observed, verdict, wanted)
     missing = [name for name, version in data.items() if not version]
     if missing:
-        return _without_data(missing[0], now)
+        return _without_data(observed, target, missing[0], now)
     return Examination(observed, target, stable, key, verdict, now).gate()
 
 
@@ -91,7 +91,8 @@ def _preflight(spec: ModelDeploymentSpec) -> Preflight:
 def _asks(observed: Observed, target: Revision, stable: str | None) -> bool:
     """Tells whether `target` has to show anything before it serves. What served already has not.
 
-    The stable Service selects a revision after its promotion only, so it still says so when status was lost; and the
+    The stable Service still says so when status was lost: under a gate it selects a revision after its promotion only.
+    Without one it selects a first revision before it is ready, so it counts where somebody is served. And the
     Deployment of a revision that drains says that it served, so that going back to it takes no longer than before.
     """
     preflight = _preflight(observed.object.spec)
@@ -101,14 +102,16 @@ def _asks(observed: Observed, target: Revision, stable: str | None) -> bool:
         return False
     service = observed.services.get(observed.object.metadata.name)
     deployment = observed.deployments.get(target.name)
-    served = (service and service.revision == target.name) or (deployment and deployment.served)
-    return not served
+    if deployment is None:
+        return True
+    return not (deployment.served or (deployment.ready and service and service.revision == target.name))
 
 
 def _rejected(verdict: Verdict, data_read_at: datetime | None) -> Gate:
+    why = quoted(verdict.message) or verdict.reason
     message = (
-        f"Revision {verdict.revision} was rejected by its preflight. {sentence(verdict.message)} The whole report is "
-        f"in ConfigMap {preflight_name(verdict.revision)}; correct the model, or what spec.preflight asks of it"
+        f"Revision {verdict.revision} was rejected by its preflight. {why}. The whole report is in ConfigMap "
+        f"{preflight_name(verdict.revision)}; correct the model, or what spec.preflight asks of it"
     )
     requeue_at = data_read_at + DATA_AGAIN if data_read_at else None
     waiting = Waiting("PreflightRejected", message, stalled=True)
@@ -135,8 +138,11 @@ def _is_harmed(pod: Pod, verdict: Verdict) -> bool:
     return verdict.harmed or restarts > verdict.examined.restarts
 
 
-def _without_data(name: str, now: datetime) -> Gate:
+def _without_data(observed: Observed, target: Revision, name: str, now: datetime) -> Gate:
+    """Stalled once the ConfigMap is all that is missing: one applied along with the spec is there before any pod."""
     message = (
         f"ConfigMap {name}, which spec.preflight names, does not exist; create it, or remove it from spec.preflight"
     )
-    return Gate(Stage.EXAMINING, None, Waiting("PreflightDataMissing", message), requeue_at=now + DATA_AGAIN)
+    candidate = observed.deployments.get(target.name)
+    waiting = Waiting("PreflightDataMissing", message, stalled=candidate is not None and candidate.ready > 0)
+    return Gate(Stage.EXAMINING, None, waiting, requeue_at=now + DATA_AGAIN)

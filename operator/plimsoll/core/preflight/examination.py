@@ -20,6 +20,8 @@ _STALLED_AFTER = 7
 """Errors after which the pause is the longest one: 10 min have been waited, as long as any other lack of progress."""
 _PULL_AGAIN = timedelta(seconds=10)
 _POD_EXPECTED = timedelta(minutes=1)
+_QUOTED = 600
+"""Characters of a message that are quoted in another, of which status shows 1,024."""
 _OVERDUE = timedelta(minutes=5)
 """Beyond the longest run of its pod: the time to schedule it."""
 
@@ -93,26 +95,36 @@ class Examination:
     # A Job
 
     def _follow(self, job: PreflightJob) -> Gate:
+        if self.target.name not in self.observed.revisions:
+            # A verdict belongs to its ControllerRevision, which somebody deleted: this very plan makes it again.
+            return self._waits(self._under_way(), job=job.name)
         if job.examined.uid not in self._pods():
-            # First of all: a preflight that lost its model server may well have found it wanting.
+            # Before any answer: a preflight that lost its model server may well have found it wanting.
             message = "The model server that was examined went away meanwhile (evicted, deleted or moved)"
             return self._record(job, error_of(job, self.now, "PreflightFailed", message))
-        if job.pod and job.pod.ready and job.pod.ip:
+        overdue_at = self._overdue_at(job)
+        if job.pod and job.pod.ready and job.pod.ip and self.now < overdue_at:
             why = f"the preflight of revision {self.target.name} has a report"
             pull = PullReport(job.name, job.pod.name, job.pod.uid, job.pod.ip, job.key, why)
             return self._waits(self._under_way(), actions=(pull,), job=job.name, requeue_at=self.now + _PULL_AGAIN)
         if job.ended:
             return self._record(job, verdict_of_end(job, self.now))
-        overdue_at = self._overdue_at(job)
+        obstacle = _obstacle(job)
         if self.now >= overdue_at:
-            message = f"The preflight has not ended in time. {sentence(_obstacle(job))}"
+            message = f"The preflight has not ended in time. {obstacle}".rstrip()
             return self._record(job, error_of(job, self.now, "PreflightFailed", message))
+        return self._runs(job, obstacle, overdue_at)
+
+    def _runs(self, job: PreflightJob, obstacle: str, overdue_at: datetime) -> Gate:
         expected_at = job.created_at + _POD_EXPECTED
         if job.pod is None and self.now < expected_at:
             return self._waits(self._under_way(), job=job.name, requeue_at=expected_at)
-        obstacle = _obstacle(job)
-        waiting = Waiting("PreflightWaiting", obstacle) if obstacle else self._under_way()
-        return self._waits(waiting, job=job.name, requeue_at=overdue_at)
+        if not obstacle:
+            return self._waits(self._under_way(), job=job.name, requeue_at=overdue_at)
+        stalls_at = job.created_at + self.observed.defaults.progress_deadline
+        stalled = self.now >= stalls_at
+        waiting = Waiting("PreflightWaiting", obstacle, stalled=stalled)
+        return self._waits(waiting, job=job.name, requeue_at=overdue_at if stalled else min(stalls_at, overdue_at))
 
     def _overdue_at(self, job: PreflightJob) -> datetime:
         longest = timedelta(seconds=job_seconds(self.observed.object.spec.preflight or Preflight()))
@@ -138,7 +150,7 @@ class Examination:
             return None
         message = (
             f"The preflight of revision {self.target.name} did not work, which says nothing about the revision; "
-            f"it is tried again. {sentence(self.last.message)}"
+            f"it is tried again. {quoted(self.last.message) or 'It left no word'}"
         )
         return Waiting("PreflightError", message, stalled=self.last.attempt >= _STALLED_AFTER)
 
@@ -160,9 +172,10 @@ class Examination:
         return Gate(Stage.EXAMINING, self.last, waiting, actions=actions, job=job, requeue_at=requeue_at)
 
 
-def sentence(text: str) -> str:
-    """Returns `text` with a full stop."""
-    return text if text.endswith((".", "…")) else f"{text}."
+def quoted(text: str) -> str:
+    """Returns what a preflight said, without a full stop, and short enough for what has to follow."""
+    line = " ".join(text.split()).rstrip(".")
+    return line if len(line) <= _QUOTED else f"{line[: _QUOTED - 1]}…"
 
 
 def _obstacle(job: PreflightJob) -> str:
