@@ -23,7 +23,8 @@ from plimsoll.controller.handlers import build_registry, connection_info
 from plimsoll.controller.health import Heartbeat, serve_health
 from plimsoll.controller.kopf_settings import configure
 from plimsoll.controller.loop import Reconciler
-from plimsoll.controller.observe import METADATA_ONLY, OURS, Observer, Stores
+from plimsoll.controller.observe import METADATA_ONLY, OURS, Stores
+from plimsoll.controller.observer import Observer
 from plimsoll.controller.report_key import ReportKey, load_report_key
 from plimsoll.controller.reports import Reports
 from plimsoll.kube.client import Client

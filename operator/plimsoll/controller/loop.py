@@ -10,7 +10,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from plimsoll.controller.apply import Applier, NamespaceTerminating, Write
-from plimsoll.controller.observe import Observer
+from plimsoll.controller.observer import Observer
 from plimsoll.controller.reports import Reports, ReportUnavailable
 from plimsoll.core.actions import Action, Announcement, PullReport
 from plimsoll.core.plan import plan, plan_refusal

@@ -1,13 +1,9 @@
-"""Observe: from the caches to the values that a decision may look at.
-
-Requests are made only while a preflight depends on them: for the ConfigMaps that a user named, which are not ours and
-so in no cache.
-"""
+"""Observe: from the caches to the values that a decision may look at. No request is made here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -29,13 +25,9 @@ from plimsoll.controller.projection import (
     project_revision,
     project_service,
 )
-from plimsoll.core.gate import config_maps_needed
-from plimsoll.core.hashing import digest_of
 from plimsoll.core.names import MANAGED_BY, MANAGED_BY_LABEL, MODEL_LABEL
 from plimsoll.core.snapshot import Defaults
 from plimsoll.core.world import Deployment, Failure, Observed, Pod, PreflightJob, Revision, Service
-from plimsoll.kube.client import Client
-from plimsoll.kube.errors import NotFound
 from plimsoll.kube.resources import (
     CONFIGMAPS,
     CONTROLLERREVISIONS,
@@ -117,40 +109,3 @@ def observe(stores: Stores, key: Key, defaults: Defaults, failure: Failure | Non
         verdicts={verdict.name: verdict for verdict in verdicts},
         failure=failure,
     )
-
-
-class Observer:
-    """Observes for one controller.
-
-    Args:
-        stores: Caches.
-        defaults: The chart's defaults.
-        client: Asked for what is in no cache.
-    """
-
-    def __init__(self, stores: Stores, defaults: Defaults, client: Client) -> None:
-        self._stores = stores
-        self._defaults = defaults
-        self._client = client
-
-    async def observe(self, key: Key, failure: Failure | None) -> Observed | None:
-        """As the function, with the versions of the ConfigMaps that a preflight under way depends on.
-
-        Raises:
-            pydantic.ValidationError: as the function.
-            ApiError: an outage; a ConfigMap that does not exist is an answer.
-        """
-        observed = observe(self._stores, key, self._defaults, failure)
-        names = config_maps_needed(observed) if observed else ()
-        if observed is None or not names:
-            return observed
-        versions = {name: await self._content(key[0], name) for name in names}
-        return replace(observed, config_map_versions=versions)
-
-    async def _content(self, namespace: str, name: str) -> str:
-        """Returns a digest of what a ConfigMap holds: with its version, a new label would ask for another preflight."""
-        try:
-            found = await self._client.get(CONFIGMAPS, namespace, name)
-        except NotFound:
-            return ""
-        return digest_of({part: found.get(part) or {} for part in ("data", "binaryData")})

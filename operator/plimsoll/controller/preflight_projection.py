@@ -21,6 +21,7 @@ from plimsoll.controller.projection import (
     stated_number,
     time_of,
 )
+from plimsoll.core.hashing import digest_of
 from plimsoll.core.names import (
     ATTEMPT_ANNOTATION,
     EXAMINED_ANNOTATION,
@@ -119,6 +120,11 @@ def verdict_of(kept: bytes) -> Verdict:
         return Verdict(**common, **_answer(_json(parts["verdict"])))
     except (AttributeError, KeyError, TypeError, ValueError):
         return Verdict(**common, at=_UNREADABLE)
+
+
+def content_digest(config_map: JsonObject) -> str:
+    """Returns a digest of what a ConfigMap holds: with its version, a new label would ask for another preflight."""
+    return digest_of({part: config_map.get(part) or {} for part in ("data", "binaryData")})
 
 
 def _answer(told: Mapping[str, Any]) -> dict[str, Any]:
