@@ -264,9 +264,8 @@ class Simulation:
         self.controller.restart()
 
     def _status_is_lost(self) -> None:
-        obj = self.cluster.get(Kind.MODEL_DEPLOYMENT, "digits")
-        if obj:
-            self.cluster.put(Kind.MODEL_DEPLOYMENT, "digits", {**obj, "status": None})
+        if self.cluster.get(Kind.MODEL_DEPLOYMENT, "digits"):
+            self.cluster.loses_status("digits")
 
     def _another_leader_acts(self) -> None:
         """Its watches are late and it knows nothing of what the leader wrote."""
