@@ -42,7 +42,7 @@ def record_report(observed: Observed, job_name: str, report: PreflightReport, no
         outputs=_shown(load.outputs) if load else (),
         max_batch_size=max(0, load.max_batch_size) if load else None,
     )
-    return record(observed, verdict, report.model_dump_json(by_alias=True, exclude_none=True))
+    return record(observed, verdict, report.model_dump_json(by_alias=True))
 
 
 def record(observed: Observed, verdict: Verdict, report: str = "") -> Create | Apply:
@@ -161,14 +161,21 @@ def _cause(job: PreflightJob) -> str:
         return _sentence("The preflight's pod is gone", job.failed_message)
     if pod.failure:
         return _sentence("The preflight's pod failed", pod.failure)
+    return _last_words(pod) or _sentence("The preflight ended without an answer", job.failed_message)
+
+
+def _last_words(pod: JobPod) -> str:
+    """Says what the container of a Job left behind that was no answer; empty where it left nothing."""
     said = _message_of(pod)
+    if pod.exit_code is not None and _outcome(said.get("outcome")) in (Outcome.PASSED, Outcome.REJECTED):
+        return f"The preflight ended with exit code {pod.exit_code}, and its last words are no answer to what was asked"
     if said.get("message"):
         return str(said["message"])
     if pod.exit_reason == "OOMKilled":
         return "The preflight ran out of memory"
     if pod.exit_code is not None:
         return _sentence(f"The preflight ended with exit code {pod.exit_code}", pod.termination_message)
-    return _sentence("The preflight ended without an answer", job.failed_message)
+    return ""
 
 
 def _sentence(what: str, detail: str) -> str:
