@@ -79,7 +79,8 @@ class Gatekeeper:
         annotations = manifest["metadata"]["annotations"]
         key, attempt = annotations[KEY_ANNOTATION], int(annotations[ATTEMPT_ANNOTATION])
         self.examined.setdefault(key, []).append(self.controller.now())
-        if attempt > 1 and key in self.errors:
+        heard = self.controller.view.lag(Kind.CONFIG_MAP) == 0
+        if attempt > 1 and key in self.errors and heard:
             pause = min(timedelta(seconds=10 * 2 ** (attempt - 2)), timedelta(minutes=10))
             waited = self.controller.now() - self.errors[key]
             assert waited >= pause - timedelta(seconds=1), f"attempt {attempt} began after {waited}"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.sim.model_controller import ModelController
+from tests.sim.model_controller import Crash, ModelController
 from tests.sim.simulation import Watchman, cluster
 from tests.support.builders import wire_spec
 from tests.support.model_cluster import Kind, ModelCluster
@@ -35,7 +35,10 @@ class Life:
         for _ in range(0, seconds, step):
             self.cluster.tick(step)
             self.controller.view.refresh()
-            self.controller.turn()
+            try:
+                self.controller.turn()
+            except Crash:
+                self.controller.restart()
             self.watchman.after(None)
         return self.cluster.writes - before
 

@@ -1,88 +1,19 @@
 """Lives with a gate: what passes serves, what is rejected never does, and what went wrong is tried again."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import pytest
-from tests.sim.gatekeeper import Gatekeeper
-from tests.sim.life import Life
-from tests.support.builders import digits, revision_of
+from tests.sim.gated_life import NAMES, SETTLES_S, GatedLife, trials
 from tests.support.model_cluster import JsonObject, Kind
-from tests.support.model_jobs import Script, Trial
+from tests.support.model_jobs import Trial
 
-from plimsoll.core.actions import Action
-from plimsoll.core.names import NO_REVISION, PREFLIGHT_LABEL, VERDICT_ANNOTATION
-
-_SETTLES_S = 120
-"""Longer than pods, a preflight and the drain take."""
-
-
-class GatedLife(Life):
-    """A life whose manifests have the gate that a manifest without a word about it has."""
-
-    def __init__(self) -> None:
-        super().__init__(preflight={})
-        self.gatekeeper = Gatekeeper(self.controller, self.jobs)
-        watch = self.watchman.after
-
-        def after(action: Action | None) -> None:
-            watch(action)
-            self.gatekeeper.after(action)
-
-        self.watchman.after = after  # type: ignore[method-assign]
-        self.controller.after_write = after
-
-    def serves(self, model: str = "a", **spec: Any) -> str:
-        """Has a model pass and serve, and returns its revision."""
-        self.apply(model, **spec)
-        self.passes(_SETTLES_S)
-        assert self.true() == {"Serving", "Ready"}
-        return str(self.status().stable)
-
-    def under_examination(self, model: str, **spec: Any) -> str:
-        """Applies a model and stops in the middle of its preflight; returns the candidate."""
-        self.apply(model, **spec)
-        self.until(lambda: bool(self.jobs.pods()))
-        self.passes(3)
-        return str(self.status().candidate)
-
-    def until(self, reached: Callable[[], bool], seconds: int = 60) -> None:
-        for _ in range(seconds):
-            if reached():
-                return
-            self.passes(1)
-        raise AssertionError(f"not reached within {seconds} s; {self.status()}")
-
-    def selected(self) -> str | None:
-        return self.cluster.selected("digits")
-
-    def left_of_preflights(self) -> list[str]:
-        """Jobs, and pods of theirs."""
-        pods = [
-            name for name, obj in self.cluster.stores[Kind.POD].items() if PREFLIGHT_LABEL in obj["metadata"]["labels"]
-        ]
-        return [*self.cluster.stores[Kind.JOB], *pods]
+from plimsoll.core.names import NO_REVISION, VERDICT_ANNOTATION
 
 
 @pytest.fixture
 def life() -> GatedLife:
     return GatedLife()
-
-
-NAMES = {model: revision_of(digits(model)).name for model in "abcdef"}
-
-
-def trials(**by_model: list[Trial]) -> Script:
-    """What becomes of each model, one after the other, the last for ever. Models that are not named pass."""
-    left = {NAMES[model]: list(trial) for model, trial in by_model.items()}
-
-    def script(request: JsonObject) -> Trial:
-        queue = left.get(request["revision"], [Trial.PASSES])
-        return queue.pop(0) if len(queue) > 1 else queue[0]
-
-    return script
 
 
 # What passes
@@ -94,7 +25,7 @@ def test_the_first_revision_gets_no_traffic_before_it_has_passed(life: GatedLife
     assert life.replicas() == {candidate: 1}
     assert life.true() == {"Reconciling"}
     assert (life.status().phase, life.reason()) == ("Verifying", "PreflightRunning")
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.selected() == life.status().stable == candidate
     assert life.replicas() == {candidate: 3}
     assert life.true() == {"Serving", "Ready"}
@@ -108,7 +39,7 @@ def test_a_new_version_is_examined_beside_the_old_one_which_serves(life: GatedLi
     assert life.selected() == old
     assert life.replicas() == {old: 2, candidate: 1}
     assert life.true() == {"Serving", "Reconciling"}
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.selected() == candidate
     assert life.replicas() == {candidate: 2}
     assert life.jobs.made == 2
@@ -153,7 +84,7 @@ def test_a_server_that_leaks_passes_and_is_replaced_before_it_serves(life: Gated
     life.until(lambda: life.selected() == candidate)
     assert len(life.cluster.ready_pods(candidate)) == 2
     assert examined not in life.cluster.ready_pods(candidate)
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.true() == {"Serving", "Ready"}
 
 
@@ -164,7 +95,7 @@ def test_a_rejected_version_never_serves_costs_no_pod_and_is_told_once(life: Gat
     old = life.serves("a", replicas=2)
     life.jobs.script = trials(b=[Trial.REJECTS])
     candidate = life.under_examination("b", replicas=2)
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.selected() == life.status().stable == old
     assert life.replicas() == {old: 2, candidate: 0}
     assert life.true() == {"Serving", "Stalled"}
@@ -174,7 +105,7 @@ def test_a_rejected_version_never_serves_costs_no_pod_and_is_told_once(life: Gat
     life.controller.restart()
     assert life.passes(86_400, step=600) == 0
     life.apply("a", replicas=2)
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.true() == {"Serving", "Ready"}
     assert life.replicas() == {old: 2}
 
@@ -182,7 +113,7 @@ def test_a_rejected_version_never_serves_costs_no_pod_and_is_told_once(life: Gat
 def test_a_first_revision_that_is_rejected_serves_nobody(life: GatedLife) -> None:
     life.jobs.script = trials(a=[Trial.REJECTS])
     life.apply("a")
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.true() == {"Stalled"}
     assert (life.selected(), life.status().stable) == (NO_REVISION, None)
     life.serves("b")
@@ -193,10 +124,10 @@ def test_another_question_is_asked_again(life: GatedLife) -> None:
     old = life.serves("a", preflight=strict)
     life.jobs.script = trials(b=[Trial.REJECTS, Trial.PASSES])
     life.apply("b", preflight=strict)
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.reason() == "PreflightRejected"
     life.apply("b", preflight=relaxed)
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.true() == {"Serving", "Ready"}
     assert life.status().stable != old
 
@@ -206,10 +137,10 @@ def test_a_rejected_version_serves_when_the_user_says_so(life: GatedLife, way_ou
     old = life.serves("a")
     life.jobs.script = trials(b=[Trial.REJECTS, Trial.PASSES])
     life.apply("b")
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     life.gatekeeper.excuses("b")
     life.apply("b", preflight=way_out)
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.true() == {"Serving", "Ready"}
     assert life.status().stable != old
 
@@ -218,9 +149,9 @@ def test_a_verdict_that_is_deleted_is_asked_for_again(life: GatedLife) -> None:
     life.serves("a")
     life.jobs.script = trials(b=[Trial.REJECTS, Trial.PASSES])
     life.apply("b")
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     life.cluster.delete(Kind.CONFIG_MAP, f"{NAMES['b']}-preflight")
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.status().stable == NAMES["b"]
 
 
@@ -229,13 +160,13 @@ def test_a_verdict_that_somebody_damaged_is_no_pass(life: GatedLife, text: str) 
     life.serves("a")
     life.jobs.script = trials(b=[Trial.REJECTS])
     life.apply("b")
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     name = f"{NAMES['b']}-preflight"
     kept = life.cluster.stores[Kind.CONFIG_MAP][name]
     annotations = {**kept["metadata"]["annotations"], VERDICT_ANNOTATION: text}
     damaged = {**kept, "metadata": {**kept["metadata"], "annotations": annotations}}
     life.cluster.put(Kind.CONFIG_MAP, name, damaged)
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.reason() == "PreflightRejected"
     assert life.jobs.made == 3
 
@@ -261,7 +192,7 @@ def test_a_drained_node_is_no_error(life: GatedLife) -> None:
     life.serves("a")
     life.jobs.script = trials(b=[Trial.EVICTED])
     life.apply("b")
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.status().stable == NAMES["b"]
     assert "PreflightError" not in life.controller.announced
 
@@ -297,7 +228,7 @@ def test_a_model_server_that_goes_away_under_examination_is_an_error(life: Gated
     candidate = life.under_examination("b")
     life.watchman.excused = True
     life.cluster.wounds(*life.cluster.ready_pods(candidate))
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.status().stable == candidate
     assert life.jobs.made == 3
 
@@ -307,7 +238,7 @@ def test_pods_that_move_under_examination_are_examined_where_they_are(life: Gate
     candidate = life.under_examination("b")
     examined = life.cluster.ready_pods(candidate)
     life.apply("b", runtime={"pod": {"nodeSelector": {"pool": "gpu"}}})
-    life.passes(2 * _SETTLES_S)
+    life.passes(2 * SETTLES_S)
     assert life.status().stable == candidate
     assert not set(examined) & set(life.cluster.ready_pods(candidate))
     assert life.left_of_preflights() == []
@@ -332,7 +263,7 @@ def test_a_candidate_that_is_replaced_leaves_nothing(life: GatedLife) -> None:
     life.apply("c")
     life.passes(2)
     assert f"{abandoned}-preflight" not in life.cluster.stores[Kind.JOB]
-    life.passes(2 * _SETTLES_S)
+    life.passes(2 * SETTLES_S)
     assert life.replicas() == {NAMES["c"]: 1}
     assert life.left_of_preflights() == []
     assert old != life.selected()
@@ -342,7 +273,7 @@ def test_a_candidate_that_is_given_up_leaves_nothing(life: GatedLife) -> None:
     old = life.serves("a")
     life.under_examination("b")
     life.apply("a")
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert (life.selected(), life.replicas()) == (old, {old: 1})
     assert life.left_of_preflights() == []
 
@@ -353,7 +284,7 @@ def test_a_candidate_that_is_taken_up_again_while_it_goes_is_examined(life: Gate
     for model in "cb":
         life.apply(model)
         life.passes(2)
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.status().stable == candidate
     assert life.replicas() == {candidate: 1}
 
@@ -364,7 +295,7 @@ def test_a_gate_that_is_lifted_under_way(life: GatedLife) -> None:
     life.gatekeeper.excuses("b")
     life.apply("b", replicas=2, preflight={"mode": "Skip"})
     life.until(lambda: life.selected() == candidate)
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.left_of_preflights() == []
     assert life.status().preflight is None
 
@@ -378,13 +309,13 @@ def test_a_gate_that_is_closed_under_way(life: GatedLife) -> None:
     life.apply("a", replicas=2)
     life.passes(2)
     assert life.selected() == NO_REVISION
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert (life.selected(), life.jobs.made) == (NAMES["a"], 1)
 
 
 def test_without_replicas_nothing_is_asked(life: GatedLife) -> None:
     life.apply("a", replicas=0)
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert (life.status().phase, life.status().stable) == ("ScaledToZero", NAMES["a"])
     assert life.jobs.made == 0
 
@@ -393,7 +324,7 @@ def test_a_preflight_under_way_ends_when_no_replicas_are_wanted(life: GatedLife)
     life.under_examination("a")
     life.watchman.excused = life.watchman.zero_wanted = True
     life.apply("a", replicas=0)
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.left_of_preflights() == []
     assert life.replicas() == {NAMES["a"]: 0}
 
@@ -401,11 +332,11 @@ def test_a_preflight_under_way_ends_when_no_replicas_are_wanted(life: GatedLife)
 def test_a_first_revision_that_may_serve_unexamined_says_so(life: GatedLife) -> None:
     life.gatekeeper.excuses("a")
     life.apply("a", preflight={"whenNoStable": "Serve"})
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.true() == {"Serving", "Ready"}
     assert (life.reason(), life.jobs.made) == ("Unverified", 0)
     life.apply("b", preflight={"whenNoStable": "Serve"})
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert (life.reason(), life.jobs.made) == ("Promoted", 1)
 
 
@@ -416,7 +347,7 @@ def test_golden_data_that_is_missing_is_named_and_awaited(life: GatedLife) -> No
     assert (life.reason(), life.true()) == ("PreflightDataMissing", {"Stalled"})
     assert life.jobs.made == 0
     life.cluster.user_writes("cases", {"golden.json": "[]"})
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.true() == {"Serving", "Ready"}
 
 
@@ -425,10 +356,10 @@ def test_golden_data_that_changes_is_another_question(life: GatedLife) -> None:
     life.cluster.user_writes("cases", {"golden.json": "[1]"})
     life.jobs.script = trials(a=[Trial.REJECTS, Trial.PASSES])
     life.apply("a", preflight=preflight)
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.reason() == "PreflightRejected"
     life.cluster.user_writes("cases", {"golden.json": "[2]"})
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.true() == {"Serving", "Ready"}
 
 
@@ -448,7 +379,7 @@ def test_an_autoscaler_does_not_keep_a_rejected_version_alive(life: GatedLife) -
     life.jobs.script = trials(b=[Trial.REJECTS])
     candidate = life.under_examination("b")
     life.cluster.autoscaler_scales(candidate, 3)
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert life.replicas() == {old: 1, candidate: 0}
 
 
@@ -457,10 +388,10 @@ def test_a_status_that_is_lost_costs_nothing(life: GatedLife) -> None:
     life.jobs.script = trials(b=[Trial.REJECTS])
     life.under_examination("b")
     life.cluster.loses_status("digits")
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert (life.selected(), life.reason()) == (old, "PreflightRejected")
     life.cluster.loses_status("digits")
-    life.passes(_SETTLES_S)
+    life.passes(SETTLES_S)
     assert (life.selected(), life.reason()) == (old, "PreflightRejected")
     assert life.jobs.made == 2
 
@@ -471,9 +402,9 @@ def test_a_snapshot_that_is_deleted_under_way_is_made_again(life: GatedLife, mom
     life.jobs.script = trials(b=[Trial.REJECTS])
     candidate = life.under_examination("b")
     if moment == "answered":
-        life.passes(_SETTLES_S)
+        life.passes(SETTLES_S)
     life.cluster.delete(Kind.CONTROLLER_REVISION, candidate)
-    life.passes(2 * _SETTLES_S)
+    life.passes(2 * SETTLES_S)
     assert (life.reason(), life.selected()) == ("PreflightRejected", NAMES["a"])
     assert "Stalled" in life.true()
     assert "NameConflict" not in life.controller.announced
@@ -493,7 +424,7 @@ def test_verdicts_go_with_their_revisions(life: GatedLife) -> None:
     life.controller.defaults = replace(life.controller.defaults, history_limit=1)
     for model in "abeab":
         life.apply(model)
-        life.passes(2 * _SETTLES_S)
+        life.passes(2 * SETTLES_S)
     revisions = set(life.cluster.stores[Kind.CONTROLLER_REVISION])
     assert len(revisions) == 2
     assert set(life.cluster.stores[Kind.CONFIG_MAP]) <= {f"{name}-preflight" for name in revisions}
