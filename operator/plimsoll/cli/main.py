@@ -67,8 +67,8 @@ def _add_plan(commands: _Commands[argparse.ArgumentParser]) -> None:
     plan.add_argument(
         "--observed",
         metavar="FILE",
-        help="what the cluster holds, as `kubectl get mdep,deploy,svc,controllerrevisions,pods -o yaml` prints it; "
-        "an empty cluster when absent",
+        help="what the cluster holds, as `kubectl get mdep,deploy,svc,controllerrevisions,pods,jobs,"
+        "configmaps -o yaml` prints it; an empty cluster when absent",
     )
     plan.add_argument("--config", metavar="FILE", help="the controller's configuration; built-in defaults when absent")
     plan.add_argument("--now", metavar="TIME", help="plan as of this time (RFC 3339) instead of now")
