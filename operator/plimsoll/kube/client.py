@@ -23,7 +23,7 @@ __all__ = ["Client", "ClientSettings", "Page", "Propagation", "WatchEvent"]
 
 Propagation: TypeAlias = Literal["Background", "Foreground", "Orphan"]
 
-_METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=1"
+_METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
 WATCH_GRACE_S = 30.0
 """How much longer than asked a watch may stay open before we end it ourselves."""

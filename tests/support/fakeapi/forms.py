@@ -7,13 +7,21 @@ from typing import TypeAlias
 
 import orjson
 from aiohttp import web
+from tests.support.fakeapi.answers import Refusal
+
+_METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
 Form: TypeAlias = Callable[[bytes], bytes]
 
 
-def form_of(request: web.Request) -> Form:
-    """What the Accept header asks for."""
-    return metadata_only if "as=PartialObjectMetadata" in request.headers.get("Accept", "") else whole
+def form_of(request: web.Request, *, listed: bool = False) -> Form:
+    """What the Accept header asks for, of an object or of a list, whose forms have different names."""
+    accept = request.headers.get("Accept", "")
+    if "as=" not in accept:
+        return whole
+    if accept != _METADATA.format("List" if listed else ""):
+        raise Refusal(406, "NotAcceptable", "only the following media types are accepted: application/json")
+    return metadata_only
 
 
 def whole(raw: bytes) -> bytes:

@@ -184,7 +184,7 @@ class FakeApi:
         if rest:
             metadata |= {"continue": f"{version}-{next(self._tokens)}", "remainingItemCount": len(rest)}
             self._snapshots[metadata["continue"]] = rest
-        return _list_response(target.kind, metadata, [stored.raw for _, stored in page], form_of(request))
+        return _list_response(target.kind, metadata, [stored.raw for _, stored in page], form_of(request, listed=True))
 
     def _select(self, request: web.Request, target: Target) -> list[tuple[Key, Stored]]:
         matches = _matches(request)
