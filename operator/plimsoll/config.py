@@ -70,6 +70,7 @@ class ControllerConfig(_Settings):
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     resync_period: Duration = "10m"
     lease: ElectionSettings = ElectionSettings()
+    report_key_secret: Annotated[str, Field(min_length=1)] = "plimsoll-report-key"  # noqa: S105 - its name
     log_level: LogLevel = LogLevel.INFO
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
 

@@ -50,6 +50,7 @@ def test_the_kind_and_its_names() -> None:
 
 def test_ports_and_conditions_are_for_ever() -> None:
     assert (names.HTTP_PORT, names.GRPC_PORT, names.METRICS_PORT) == (8000, 8001, 8002)
+    assert (names.EXAMINER_PORT, names.REPORT_PORT) == (8003, 8080)
     assert [kind.value for kind in ConditionType] == ["Serving", "Ready", "Reconciling", "Stalled"]
 
 
@@ -62,7 +63,7 @@ def test_names_of_children_fit_into_a_dns_label() -> None:
 
 def test_the_render_version() -> None:
     """Raising it is fine; what older snapshots render as must then be kept, which golden files hold."""
-    assert RENDER_VERSION == 1
+    assert RENDER_VERSION == 2
 
 
 @pytest.mark.parametrize("reason", sorted(USED))

@@ -13,21 +13,35 @@ from typing import Any
 
 from tests.support.builders import DEFAULTS
 from tests.support.model_cluster import Conflict, JsonObject, Kind, Missing, ModelCluster, View
+from tests.support.model_jobs import ModelJobs
 
 from plimsoll.api.v1alpha1 import ModelDeployment
+from plimsoll.controller.preflight_projection import (
+    is_job_pod,
+    project_job,
+    project_job_pod,
+    project_verdict,
+    verdict_of,
+    with_newest_pod,
+)
 from plimsoll.controller.projection import project_deployment, project_pod, project_revision, project_service
-from plimsoll.core.actions import Action, Apply, Create, Delete, Scale, WriteStatus
+from plimsoll.core.actions import Action, Apply, Create, Delete, PullReport, Scale, WriteStatus
+from plimsoll.core.gate import config_maps_needed
+from plimsoll.core.hashing import digest_of
 from plimsoll.core.names import FIELD_MANAGER, MODEL_LABEL, SCALE_MANAGER
 from plimsoll.core.plan import name_conflict, plan
+from plimsoll.core.preflight.record import record_report
 from plimsoll.core.snapshot import Defaults
-from plimsoll.core.world import Failure, FailureKind, Observed
+from plimsoll.core.world import Failure, FailureKind, Observed, Pod
 from plimsoll.errors import Invalid
 
 _PROJECTIONS: dict[Kind, Callable[[JsonObject], Any]] = {
     Kind.CONTROLLER_REVISION: project_revision,
     Kind.DEPLOYMENT: project_deployment,
     Kind.SERVICE: project_service,
-    Kind.POD: project_pod,
+    Kind.POD: lambda obj: project_job_pod(obj) if is_job_pod(obj) else project_pod(obj),
+    Kind.JOB: project_job,
+    Kind.CONFIG_MAP: lambda obj: verdict_of(project_verdict(obj)),
 }
 
 
@@ -47,6 +61,7 @@ class ModelController:
         before_write: Called before each write; raises `Crash` to end the process there.
         after_write: Called after each write with what was done.
         clock_offset: What the process' clock shows beyond virtual time.
+        jobs: Whose reports are fetched, None where nothing runs Jobs.
     """
 
     cluster: ModelCluster
@@ -55,6 +70,7 @@ class ModelController:
     before_write: Callable[[Action], None] = lambda _action: None
     after_write: Callable[[Action], None] = lambda _action: None
     clock_offset: timedelta = timedelta(0)
+    jobs: ModelJobs | None = None
     view: View = field(init=False)
     failure: Failure | None = None
     announced: list[str] = field(default_factory=list)
@@ -82,7 +98,8 @@ class ModelController:
         decided = plan(observed, self.now())
         self.requeue_at = decided.requeue_at
         try:
-            self._perform_all(observed, decided.actions)
+            self._perform_all(observed, (act for act in decided.actions if not isinstance(act, PullReport)))
+            self._keep_reports(observed, decided.actions)
         except Invalid as error:
             self._say_why(observed, Failure(FailureKind.INVALID, error.reason, error.message))
             return len(decided.actions)
@@ -98,15 +115,31 @@ class ModelController:
         obj = self.view.objects[Kind.MODEL_DEPLOYMENT].get(self.name)
         if obj is None:
             return None
-        return Observed(
+        pods = self._children(Kind.POD)
+        job_pods = [pod for pod in pods.values() if not isinstance(pod, Pod)]
+        observed = Observed(
             object=ModelDeployment.model_validate(obj),
             defaults=self.defaults,
             revisions=self._children(Kind.CONTROLLER_REVISION),
             deployments=self._children(Kind.DEPLOYMENT),
             services=self._children(Kind.SERVICE),
-            pods=self._children(Kind.POD),
+            pods={name: pod for name, pod in pods.items() if isinstance(pod, Pod)},
+            jobs={name: with_newest_pod(job, job_pods) for name, job in self._children(Kind.JOB).items()},
+            verdicts=self._children(Kind.CONFIG_MAP),
             failure=self.failure,
         )
+        versions = {name: self._content(name) for name in config_maps_needed(observed)}
+        return dataclasses.replace(observed, config_map_versions=versions)
+
+    def _content(self, config_map: str) -> str:
+        found = self.cluster.get(Kind.CONFIG_MAP, config_map)
+        return digest_of(found["data"]) if found else ""
+
+    def _keep_reports(self, observed: Observed, actions: Iterable[Action]) -> None:
+        for pull in actions:
+            report = self.jobs.report(pull.pod) if self.jobs and isinstance(pull, PullReport) else None
+            if isinstance(pull, PullReport) and report:
+                self._perform_all(observed, [record_report(observed, pull.job, report, self.now())])
 
     def _children(self, kind: Kind) -> dict[str, Any]:
         return {
@@ -144,7 +177,7 @@ class ModelController:
     def _perform(self, observed: Observed, action: Action) -> None:
         match action:
             case Create():
-                self._create(observed, action)
+                self._create(action)
             case Apply():
                 kind = Kind(action.kind)
                 self.view.wrote(kind, self.cluster.apply(kind, action.manifest, FIELD_MANAGER))
@@ -157,27 +190,32 @@ class ModelController:
                 except (Missing, Conflict):
                     return
                 self.view.deleted(kind)
+            case PullReport():
+                raise AssertionError("reports are fetched after the writes")
             case WriteStatus():
                 metadata = observed.object.metadata
                 status = action.status.model_dump(mode="json", by_alias=True, exclude_none=True)
                 written = self.cluster.write_status(metadata.name, metadata.resource_version, status)
                 self.view.wrote(Kind.MODEL_DEPLOYMENT, written)
 
-    def _create(self, observed: Observed, action: Create) -> None:
+    def _create(self, action: Create) -> None:
         kind = Kind(action.kind)
         name = action.manifest["metadata"]["name"]
         existing = self.cluster.get(kind, name)
         if existing is None:
             self.view.wrote(kind, self.cluster.apply(kind, action.manifest, FIELD_MANAGER))
             return
-        owners = existing["metadata"].get("ownerReferences") or []
-        if not any(owner["uid"] == observed.object.metadata.uid for owner in owners):
+        if _owner_uids(existing) != _owner_uids(action.manifest):
             raise Invalid("NameConflict", name_conflict(kind, name))
         if kind is Kind.CONTROLLER_REVISION and project_revision(existing) is None:
             raise Invalid("RevisionDamaged", name)
         if (existing["metadata"].get("labels") or {}).items() < action.manifest["metadata"]["labels"].items():
             existing = self.cluster.apply(kind, _with_replicas_of(existing, action.manifest), FIELD_MANAGER)
         self.view.wrote(kind, existing)
+
+
+def _owner_uids(obj: JsonObject) -> set[str]:
+    return {owner["uid"] for owner in obj["metadata"].get("ownerReferences") or []}
 
 
 def _with_replicas_of(existing: JsonObject, manifest: JsonObject) -> JsonObject:

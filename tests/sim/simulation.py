@@ -181,7 +181,13 @@ class Simulation:
             view.catch_up(kind, self.dice.randint(due, len(log)))
 
     def _chaos(self) -> None:
-        acts: list[Callable[[], None]] = [
+        act = self.dice.choice(self._acts())
+        self.history.append(act.__name__)
+        act()
+        self.watchman.after(None)
+
+    def _acts(self) -> list[Callable[[], None]]:
+        return [
             self._user_edits,
             self._user_edits,
             self._user_edits,
@@ -197,10 +203,6 @@ class Simulation:
             self._another_leader_acts,
             self._autoscaler_scales,
         ]
-        act = self.dice.choice(acts)
-        self.history.append(act.__name__)
-        act()
-        self.watchman.after(None)
 
     def _spec(self) -> JsonObject:
         runtime: dict[str, Any] = {"drain": DRAIN}
@@ -264,19 +266,21 @@ class Simulation:
         self.controller.restart()
 
     def _status_is_lost(self) -> None:
-        obj = self.cluster.get(Kind.MODEL_DEPLOYMENT, "digits")
-        if obj:
-            self.cluster.put(Kind.MODEL_DEPLOYMENT, "digits", {**obj, "status": None})
+        if self.cluster.get(Kind.MODEL_DEPLOYMENT, "digits"):
+            self.cluster.loses_status("digits")
 
     def _another_leader_acts(self) -> None:
         """Its watches are late and it knows nothing of what the leader wrote."""
-        other = ModelController(self.cluster, after_write=self._after_write)
+        other = ModelController(self.cluster, after_write=self._after_write, jobs=self.controller.jobs)
         other.clock_offset = self.controller.clock_offset
         other.view = View(self.cluster)
         self._hear_some(other.view)
-        self.watchman.controller = other
+        self._watch(other)
         other.turn()
-        self.watchman.controller = self.controller
+        self._watch(self.controller)
+
+    def _watch(self, controller: ModelController) -> None:
+        self.watchman.controller = controller
 
     def _autoscaler_scales(self) -> None:
         if self.cluster.stores[Kind.DEPLOYMENT]:
@@ -290,7 +294,7 @@ class Simulation:
         self.crashes = False
         self.controller.clock_offset = timedelta(0)
         quiet = 0
-        while quiet < 30:
+        while quiet < 30 or self.cluster.stores[Kind.JOB]:
             self.steps += 1
             before = self.cluster.writes
             self.cluster.tick(30)
@@ -309,7 +313,7 @@ class Simulation:
         assert status is not None
         conditions = {condition.type: condition for condition in status.conditions or ()}
         target = self.cluster.stores[Kind.DEPLOYMENT][status.candidate or status.stable or ""]
-        good = MODELS[self.model] in (Behaviour.GOOD, Behaviour.SLOW) or target["spec"]["replicas"] == 0
+        good = self._is_good(target)
         assert status.observed_generation == observed.object.metadata.generation
         assert conditions["Ready"].status == ("True" if good else "False"), conditions
         assert conditions["Stalled"].status == ("False" if good else "True"), conditions
@@ -323,6 +327,9 @@ class Simulation:
         assert len(self.cluster.stores[Kind.CONTROLLER_REVISION]) <= used + self.controller.defaults.history_limit
         for obj in self.cluster.stores[Kind.DEPLOYMENT].values():
             assert RETIRED_AT_ANNOTATION not in obj["metadata"]["annotations"]
+
+    def _is_good(self, target: JsonObject) -> bool:
+        return MODELS[self.model] in (Behaviour.GOOD, Behaviour.SLOW) or target["spec"]["replicas"] == 0
 
     def check_deletion(self) -> None:
         self.cluster.delete(Kind.MODEL_DEPLOYMENT, "digits")

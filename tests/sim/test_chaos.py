@@ -1,13 +1,23 @@
 """Seeded lives under chaos: edits in mid-change, dying pods, late watches, jumping clocks, crashes between writes."""
 
 import pytest
+from tests.sim.gated_simulation import GatedSimulation
 from tests.sim.simulation import Simulation
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_users_stay_served_and_everything_settles(seed: int) -> None:
-    simulation = Simulation(seed)
+    live(Simulation(seed))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_nothing_unproved_ever_serves(seed: int) -> None:
+    live(GatedSimulation(seed))
+
+
+def live(simulation: Simulation) -> None:
     try:
         simulation.run(steps=80)
     except AssertionError as error:
-        raise AssertionError(f"seed {seed}, step {simulation.steps}: {error}; {simulation.history}") from error
+        told = f"seed {simulation.seed}, step {simulation.steps}: {error}; {simulation.history}"
+        raise AssertionError(told) from error

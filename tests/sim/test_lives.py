@@ -1,51 +1,13 @@
 """Lives of a ModelDeployment with a name: what a user or an administrator does, and what must come of it."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from tests.sim.model_controller import ModelController
-from tests.sim.simulation import Watchman, cluster
-from tests.support.builders import UPGRADED_DEFAULTS, wire_spec
-from tests.support.model_cluster import CHILDREN, NAMESPACE, JsonObject, Kind, ModelCluster
+from tests.sim.life import Life
+from tests.support.builders import UPGRADED_DEFAULTS
+from tests.support.model_cluster import CHILDREN, NAMESPACE, JsonObject, Kind
 
-from plimsoll.api.v1alpha1 import ModelDeploymentStatus
 from plimsoll.core.names import MODEL_LABEL, RETIRED_AT_ANNOTATION, REVISION_LABEL
-
-
-class Life:
-    """One cluster, one controller and somebody who watches that users stay served."""
-
-    def __init__(self) -> None:
-        self.cluster: ModelCluster = cluster()
-        self.controller = ModelController(self.cluster)
-        self.watchman = Watchman(self.controller)
-        self.controller.after_write = self.watchman.after
-
-    def apply(self, model: str = "a", **spec: Any) -> None:
-        self.cluster.user_applies("digits", wire_spec(model, **spec))
-
-    def passes(self, seconds: int, step: int = 1) -> int:
-        """Lets time pass and returns the number of writes."""
-        before = self.cluster.writes
-        for _ in range(0, seconds, step):
-            self.cluster.tick(step)
-            self.controller.view.refresh()
-            self.controller.turn()
-            self.watchman.after(None)
-        return self.cluster.writes - before
-
-    def status(self) -> ModelDeploymentStatus:
-        observed = self.controller.observe()
-        assert observed is not None
-        assert observed.object.status is not None
-        return observed.object.status
-
-    def true(self) -> set[str]:
-        return {c.type for c in self.status().conditions or () if c.status == "True"}
-
-    def replicas(self) -> dict[str, int]:
-        return {name: obj["spec"]["replicas"] for name, obj in self.cluster.stores[Kind.DEPLOYMENT].items()}
 
 
 @pytest.fixture

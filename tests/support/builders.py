@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from plimsoll.api.preflight_report import Outcome
 from plimsoll.api.v1alpha1 import Accelerator, ModelDeployment, ModelDeploymentStatus
 from plimsoll.core.lineage import Target
-from plimsoll.core.names import RETIRED_AT_ANNOTATION
+from plimsoll.core.names import RETIRED_AT_ANNOTATION, preflight_name
 from plimsoll.core.packing import pack
 from plimsoll.core.render.deployment import render_deployment
 from plimsoll.core.render.service import render_revision_service, render_stable_service
@@ -16,12 +17,15 @@ from plimsoll.core.world import (
     Child,
     Container,
     Deployment,
+    Examined,
     Failure,
     Observed,
     Pod,
+    PreflightJob,
     ReplicasOwner,
     Revision,
     Service,
+    Verdict,
 )
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -54,9 +58,12 @@ def digest(letter: str) -> str:
 
 
 def wire_spec(model: str = "a", **spec: Any) -> dict[str, Any]:
-    """A spec on the wire; `model` is one hexadecimal letter that stands for the bytes of the model."""
+    """A spec on the wire; `model` is one hexadecimal letter that stands for the bytes of the model.
+
+    Without a preflight unless it is given: what holds with one and without is told once.
+    """
     uri = f"oci://registry.example.com/models/digits@{digest(model)}"
-    return {"model": {"uri": uri}, **spec}
+    return {"model": {"uri": uri}, "preflight": {"mode": "Skip"}, **spec}
 
 
 def digits(
@@ -164,6 +171,8 @@ def observed(
         deployments={part.name: part for part in parts if isinstance(part, Deployment)},
         services={part.name: part for part in parts if isinstance(part, Service)},
         pods={part.name: part for part in parts if isinstance(part, Pod)},
+        jobs={part.name: part for part in parts if isinstance(part, PreflightJob)},
+        verdicts={part.name: part for part in parts if isinstance(part, Verdict)},
         failure=failure,
     )
 
@@ -176,6 +185,23 @@ def pod_of(revision: Revision, name: str = "pod", *, created_at: datetime | None
     """A pod that is on a node and whose containers have not started."""
     created_at = created_at or ago(minutes=1)
     return Pod(name=name, revision=revision.name, created_at=created_at, **{"scheduled_at": created_at, **more})
+
+
+EXAMINED = Examined("pod", "pod-uid", 0)
+
+
+def job_of(revision: Revision, key: str, **more: Any) -> PreflightJob:
+    """The Job that examines the pod `EXAMINED` of `revision`, begun a moment ago."""
+    fields = {"owner_uid": UID, "created_at": ago(seconds=5), "examined": EXAMINED, **more}
+    name = preflight_name(revision.name)
+    return PreflightJob(name=name, uid=f"job-{revision.number}", packed=b"", revision=revision.name, key=key, **fields)
+
+
+def verdict_of(revision: Revision, key: str, outcome: Outcome = Outcome.PASSED, **more: Any) -> Verdict:
+    """What is kept of the preflight of `revision`."""
+    fields = {"owner_uid": revision.uid, "at": ago(seconds=5), "examined": EXAMINED, "reason": "Told", **more}
+    name = preflight_name(revision.name)
+    return Verdict(name=name, uid="verdict-1", packed=b"", revision=revision.name, key=key, outcome=outcome, **fields)
 
 
 def fetching(since: datetime | None = None, **last_run: Any) -> Container:

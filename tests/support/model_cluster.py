@@ -7,7 +7,7 @@ server-side apply, conflicts and preconditions, how pods come up and die, and co
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -28,9 +28,13 @@ class Kind(StrEnum):
     DEPLOYMENT = "Deployment"
     SERVICE = "Service"
     POD = "Pod"
+    JOB = "Job"
+    CONFIG_MAP = "ConfigMap"
 
 
 CHILDREN = (Kind.CONTROLLER_REVISION, Kind.DEPLOYMENT, Kind.SERVICE)
+_OWNED = (*CHILDREN, Kind.JOB, Kind.CONFIG_MAP, Kind.POD)
+"""Collected by ownerReferences; model pods have none here, and go with their Deployment."""
 
 
 class Conflict(Exception):  # noqa: N818 - an outcome, as in plimsoll.kube.errors
@@ -87,7 +91,8 @@ _TERMINATION = timedelta(seconds=10)
 _COLLECTION = timedelta(seconds=2)
 
 
-def _rfc3339(moment: datetime) -> str:
+def rfc3339(moment: datetime) -> str:
+    """A time as the API server writes it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -99,6 +104,7 @@ class ModelCluster:
         behaviours: What a model does, by its digest; good when not named.
         log: Every change per kind, in order: what watches would tell.
         now: Virtual time.
+        controllers: What else acts whenever time passes.
     """
 
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
@@ -107,6 +113,7 @@ class ModelCluster:
     log: dict[Kind, list[Change]] = field(default_factory=lambda: {kind: [] for kind in Kind})
     pods: dict[str, PodState] = field(default_factory=dict)
     writes: int = 0
+    controllers: list[Callable[[], None]] = field(default_factory=list)
     _version: int = 0
     _names: int = 0
     _leaving: dict[tuple[Kind, str], datetime] = field(default_factory=dict)
@@ -142,7 +149,10 @@ class ModelCluster:
             raise Missing(name)
         if uid not in (None, have["metadata"]["uid"]) or version not in (None, have["metadata"]["resourceVersion"]):
             raise Conflict(name)
-        self._remove(kind, name)
+        if kind is Kind.POD:
+            self._drop_pod(name)
+        else:
+            self._remove(kind, name)
 
     def put(self, kind: Kind, name: str, obj: JsonObject) -> JsonObject:
         """Stores an object under its next version, and under its next generation where its spec changed."""
@@ -164,7 +174,7 @@ class ModelCluster:
         metadata = {
             **manifest["metadata"],
             "uid": f"{kind.lower()}-{self._names}",
-            "creationTimestamp": _rfc3339(self.now),
+            "creationTimestamp": rfc3339(self.now),
         }
         created: JsonObject = {**manifest, "metadata": metadata}
         if kind is Kind.DEPLOYMENT:
@@ -235,6 +245,21 @@ class ModelCluster:
         self.pods[pod].wounded = True
         self._drop_pod(pod)
 
+    def loses_status(self, name: str) -> None:
+        """A restored backup, or somebody with too many rights."""
+        self.put(Kind.MODEL_DEPLOYMENT, name, {**self.stores[Kind.MODEL_DEPLOYMENT][name], "status": None})
+
+    def evict(self, pod: str) -> None:
+        """A pod of a Job is told to go."""
+        self._drop_pod(pod)
+
+    def user_writes(self, name: str, data: Mapping[str, str]) -> None:
+        """`kubectl apply` of a ConfigMap of the user's own."""
+        have = self.get(Kind.CONFIG_MAP, name)
+        manifest = {"metadata": {"name": name, "namespace": NAMESPACE}, "data": dict(data)}
+        made = {**have, "data": dict(data)} if have else self._created(Kind.CONFIG_MAP, manifest, "kubectl")
+        self.put(Kind.CONFIG_MAP, name, made)
+
     # What users see
 
     def selected(self, service: str) -> str | None:
@@ -258,10 +283,12 @@ class ModelCluster:
         self._run_kubelet()
         for name in list(self.stores[Kind.DEPLOYMENT]):
             self._run_deployment(name)
+        for run in self.controllers:
+            run()
 
     def _collect_garbage(self) -> None:
         uids = {obj["metadata"]["uid"] for store in self.stores.values() for obj in store.values()}
-        for kind in CHILDREN:
+        for kind in _OWNED:
             for name, obj in list(self.stores[kind].items()):
                 owners = obj["metadata"].get("ownerReferences") or []
                 if owners and not any(owner["uid"] in uids for owner in owners):
@@ -273,7 +300,7 @@ class ModelCluster:
             if self.now >= at:
                 self._remove(kind, name)
                 if kind is Kind.POD:
-                    del self.pods[name]
+                    self.pods.pop(name, None)
 
     def _leave(self, kind: Kind, name: str, pause: timedelta) -> None:
         self._leaving.setdefault((kind, name), self.now + pause)
@@ -283,7 +310,7 @@ class ModelCluster:
             return
         self._leave(Kind.POD, name, _TERMINATION)
         obj = self.stores[Kind.POD][name]
-        self.put(Kind.POD, name, {**obj, "metadata": {**obj["metadata"], "deletionTimestamp": _rfc3339(self.now)}})
+        self.put(Kind.POD, name, {**obj, "metadata": {**obj["metadata"], "deletionTimestamp": rfc3339(self.now)}})
 
     def _alive(self, deployment: str) -> dict[str, PodState]:
         return {
@@ -335,7 +362,7 @@ class ModelCluster:
             "namespace": NAMESPACE,
             "uid": name,
             "labels": deployment["spec"]["template"]["metadata"]["labels"],
-            "creationTimestamp": _rfc3339(self.now),
+            "creationTimestamp": rfc3339(self.now),
         }
         self.put(Kind.POD, name, {"metadata": metadata, "status": _pod_status(state)})
         return name
@@ -375,9 +402,10 @@ def _pod_status(pod: PodState) -> JsonObject:
     ready = pod.stage == "Ready"
     return {
         "phase": "Running" if ready else "Pending",
+        "podIP": "10.1.0.7",
         "conditions": [
-            {"type": "PodScheduled", "status": "True", "lastTransitionTime": _rfc3339(pod.born)},
-            {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": _rfc3339(pod.since)},
+            {"type": "PodScheduled", "status": "True", "lastTransitionTime": rfc3339(pod.born)},
+            {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": rfc3339(pod.since)},
         ],
         "initContainerStatuses": [_fetch_status(pod)],
         "containerStatuses": [_triton_status(pod)],
@@ -389,19 +417,19 @@ def _fetch_status(pod: PodState) -> JsonObject:
         told = {"kind": "Invalid", "reason": "NotFound", "message": "models/digits does not exist (HTTP 404)"}
         ended = {"terminated": {"exitCode": 2, "reason": "Error", "message": json.dumps(told)}}
         waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off restarting failed container"}}
-        state = waiting if pod.stage == "Crashed" else {"running": {"startedAt": _rfc3339(pod.since)}}
+        state = waiting if pod.stage == "Crashed" else {"running": {"startedAt": rfc3339(pod.since)}}
         return {"name": "fetch", "ready": False, "restartCount": pod.restarts, "state": state, "lastState": ended}
     if pod.stage == "Fetching":
-        return {"name": "fetch", "ready": False, "state": {"running": {"startedAt": _rfc3339(pod.since)}}}
+        return {"name": "fetch", "ready": False, "state": {"running": {"startedAt": rfc3339(pod.since)}}}
     ended = {"exitCode": 0, "reason": "Completed", "message": '{"kind":"Fetched","bytes":1000}'}
-    return {"name": "fetch", "ready": True, "state": {"terminated": {**ended, "finishedAt": _rfc3339(pod.born)}}}
+    return {"name": "fetch", "ready": True, "state": {"terminated": {**ended, "finishedAt": rfc3339(pod.born)}}}
 
 
 def _triton_status(pod: PodState) -> JsonObject:
     crashed = pod.behaviour is Behaviour.CRASHES and pod.restarts
     last = {"terminated": {"exitCode": 1, "reason": "Error"}} if crashed else {}
     if pod.stage in ("Loading", "Ready"):
-        state: JsonObject = {"running": {"startedAt": _rfc3339(pod.since)}}
+        state: JsonObject = {"running": {"startedAt": rfc3339(pod.since)}}
     else:
         state = {"waiting": {"reason": "CrashLoopBackOff" if crashed else "PodInitializing"}}
     return {
@@ -425,7 +453,7 @@ def _content(obj: JsonObject) -> JsonObject:
 def _merged(kind: Kind, have: JsonObject, want: Mapping[str, Any], manager: str) -> JsonObject:
     """Server-side apply of `want` by `manager`, who alone owns everything in our children but replicas."""
     metadata = dict(have["metadata"])
-    spec = {**have["spec"], **want["spec"]} if kind is not Kind.CONTROLLER_REVISION else None
+    spec = {**have["spec"], **want["spec"]} if "spec" in want else None
     if "annotations" in want["metadata"]:
         ours = {key: value for key, value in metadata.get("annotations", {}).items() if "plimsoll.dev/" not in key}
         metadata["annotations"] = {**ours, **want["metadata"]["annotations"]}
@@ -440,7 +468,10 @@ def _merged(kind: Kind, have: JsonObject, want: Mapping[str, Any], manager: str)
             released = len(owners) < len(metadata.get("managedFields", [])) and not owners
             spec["replicas"] = 1 if released else have["spec"]["replicas"]
             metadata["managedFields"] = owners
-    return {**have, "metadata": metadata, **({"spec": spec} if spec is not None else {})}
+    content = {"spec": spec} if spec is not None else {}
+    if kind is Kind.CONFIG_MAP:
+        content = {"data": want.get("data", {})}
+    return {**have, "metadata": metadata, **content}
 
 
 @dataclass

@@ -63,6 +63,11 @@ def spec(**fields: Any) -> Manifest:
     return manifest({"model": {"uri": URI}, **fields})
 
 
+def preflight(**fields: Any) -> Manifest:
+    """One with this spec.preflight."""
+    return spec(preflight=fields)
+
+
 def by_rule(rule: str, rows: dict[str, tuple[Manifest, bool]]) -> Iterator[Row]:
     """Rows about one CEL rule, whose message begins with `rule`: name -> (manifest, admitted)."""
     for name, (body, admitted) in rows.items():
@@ -237,6 +242,109 @@ def cel_rows() -> Iterator[Row]:
             "both": (pod(resourceClaims=[{"name": "gpu", **claim, **template}]), False),
         },
     )
+    yield from preflight_rows()
+
+
+def preflight_rows() -> Iterator[Row]:
+    """Rows about spec.objective and spec.preflight."""
+    yield from by_rule(
+        "objective.latency.percentile: more than 0",
+        {
+            "99": (promise(percentile="99"), True),
+            "a hundredth": (promise(percentile="0.01"), True),
+            "nothing": (promise(percentile="0"), False),
+            "nothing, in more digits": (promise(percentile="00.00"), False),
+        },
+    )
+    yield from by_rule(
+        "objective.latency.max: more than 0s",
+        {
+            "a millisecond": (promise(max="1ms"), True),
+            "nothing": (promise(max="0s"), False),
+            "nothing, in other words": (promise(max="0h0ms"), False),
+        },
+    )
+    yield from by_rule(
+        "objective.headroom: less than 100%",
+        {
+            "none": (spec(objective={"headroom": "0%"}), True),
+            "a tenth": (spec(objective={"headroom": "10%"}), True),
+            "nearly all": (spec(objective={"headroom": "99.999%"}), True),
+            "all": (spec(objective={"headroom": "100%"}), False),
+            "all, in more digits": (spec(objective={"headroom": "100.000%"}), False),
+        },
+    )
+    yield from by_rule(
+        "preflight.budget: from 10s to 30m",
+        {
+            "the default": (preflight(), True),
+            "the least": (preflight(budget="10000ms"), True),
+            "the most": (preflight(budget="29m60s"), True),
+            "too little": (preflight(budget="9999ms"), False),
+            "too much": (preflight(budget="30m1ms"), False),
+            "nothing": (preflight(budget="0s"), False),
+        },
+    )
+    yield from by_rule(
+        "preflight.requestsPerSecond: more than 0",
+        {
+            "found": (preflight(), True),
+            "one in ten seconds": (preflight(requestsPerSecond="0.1"), True),
+            "a tenth, as a power": (preflight(requestsPerSecond="1e-1"), True),
+            "nothing": (preflight(requestsPerSecond="0"), False),
+            "nothing, as a power": (preflight(requestsPerSecond="0.00e9"), False),
+        },
+    )
+    bounded = {"maxLoss": "1%"}
+    yield from by_rule(
+        "preflight.enforce: accuracy.maxLoss rejects nothing",
+        {
+            "enforced by default": (preflight(accuracy=bounded), True),
+            "enforced by name": (preflight(accuracy=bounded, enforce=["Accuracy"]), True),
+            "only a warning": (preflight(accuracy=bounded, enforce=["Golden"], mode="Warn"), True),
+            "without a bound": (preflight(accuracy={}, enforce=["Golden"]), True),
+            "another phase is enforced": (preflight(accuracy=bounded, enforce=["Golden"]), False),
+            "nothing is enforced": (preflight(accuracy=bounded, enforce=[]), False),
+        },
+    )
+    yield from by_rule(
+        "preflight.accuracy.maxLoss: less than 100%",
+        {
+            "a point": (preflight(accuracy={"maxLoss": "1%"}), True),
+            "none": (preflight(accuracy={"maxLoss": "0%"}), True),
+            "everything": (preflight(accuracy={"maxLoss": "100.0%"}), False),
+        },
+    )
+    yield from by_rule(
+        "spec.preflight.accuracy.reference: is this",
+        {
+            "the FP32 twin": (preflight(accuracy={"reference": {"name": "digits-fp32"}}), True),
+            "stable": (preflight(accuracy={}), True),
+            "itself": (preflight(accuracy={"reference": {"name": "digits"}}), False),
+        },
+    )
+    yield from by_rule(
+        "preflight.tolerance: give absolute, relative or both",
+        {
+            "absolute": (preflight(tolerance=[{"output": "y", "absolute": "1e-4"}]), True),
+            "both": (preflight(tolerance=[{"output": "y", "absolute": "0.1", "relative": "0"}]), True),
+            "neither": (preflight(tolerance=[{"output": "y"}]), False),
+        },
+    )
+    yield from by_rule(
+        "preflight.calibration.errorRate: more than 0%",
+        {
+            "the default": (preflight(calibration={"output": "p"}), True),
+            "one in a thousand": (preflight(calibration={"output": "p", "errorRate": "0.1%"}), True),
+            "never wrong": (preflight(calibration={"output": "p", "errorRate": "0.0%"}), False),
+            "always wrong": (preflight(calibration={"output": "p", "errorRate": "100%"}), False),
+        },
+    )
+
+
+def promise(**line: Any) -> Manifest:
+    """One with one line of spec.objective.latency."""
+    return spec(objective={"latency": [{"percentile": "99", "max": "200ms", **line}]})
 
 
 def structural_rows() -> Iterator[Row]:
@@ -315,6 +423,28 @@ def structural_rows() -> Iterator[Row]:
             runtime(resources={"limits": {f"example.com/r{n}": 1 for n in range(13)}}),
             "spec.runtime.resources.limits",
         ),
+        "one percentile twice": (
+            spec(objective={"latency": [{"percentile": "99", "max": "1s"}, {"percentile": "99", "max": "2s"}]}),
+            "spec.objective.latency[1]",
+        ),
+        "a percentile with its sign": (
+            spec(objective={"latency": [{"percentile": "99%", "max": "1s"}]}),
+            "spec.objective.latency[0].percentile",
+        ),
+        "headroom without a sign": (spec(objective={"headroom": "50"}), "spec.objective.headroom"),
+        "a mode that YAML 1.1 makes of off": (preflight(mode=False), "spec.preflight.mode"),
+        "an unknown phase": (preflight(enforce=["Speed"]), "spec.preflight.enforce[0]"),
+        "a phase twice": (preflight(enforce=["Golden", "Golden"]), "spec.preflight.enforce[1]"),
+        "one repeat": (preflight(repeats=1), "spec.preflight.repeats"),
+        "a batch of none": (preflight(batchSizes=[0]), "spec.preflight.batchSizes[0]"),
+        "two tolerances of one output": (
+            preflight(tolerance=[{"output": "y", "absolute": "1"}, {"output": "y", "relative": "1"}]),
+            "spec.preflight.tolerance[1]",
+        ),
+        "golden inputs without a key": (preflight(golden={"name": "golden"}), "spec.preflight.golden.key"),
+        "a loss without a sign": (preflight(accuracy={"maxLoss": "1"}), "spec.preflight.accuracy.maxLoss"),
+        "a negative loss": (preflight(accuracy={"maxLoss": "-1%"}), "spec.preflight.accuracy.maxLoss"),
+        "a rate as a number": (preflight(requestsPerSecond=5), "spec.preflight.requestsPerSecond"),
         "a label value with a space": (pod(labels={"team": "two words"}), "spec.runtime.pod.labels.team"),
         "a label value that is no text": (pod(nodeSelector={"gpu": True}), "spec.runtime.pod.nodeSelector.gpu"),
         "a toleration of an unknown effect": (
@@ -447,6 +577,25 @@ def everything() -> Manifest:
                     "env": [{"name": "OMP_NUM_THREADS", "value": "2"}],
                     "resourceClaims": [{"name": "gpu", "resourceClaimName": "gpus"}],
                 },
+            },
+            "objective": {"latency": [{"percentile": "99.9", "max": "200ms"}], "headroom": "40%"},
+            "preflight": {
+                "mode": "Warn",
+                "enforce": ["Load", "Golden", "Accuracy"],
+                "whenNoStable": "Serve",
+                "golden": {"name": "digits-golden", "key": "golden.json"},
+                "tolerance": [{"output": "y", "absolute": "1e-5", "relative": "0.001"}],
+                "repeats": 20,
+                "batchSizes": [1, 8, 64],
+                "requestsPerSecond": "12.5",
+                "budget": "5m",
+                "accuracy": {
+                    "dataset": {"name": "digits-labelled", "key": "dataset.json"},
+                    "reference": {"name": "digits-fp32"},
+                    "output": "y",
+                    "maxLoss": "1%",
+                },
+                "calibration": {"output": "p", "errorRate": "2.5%"},
             },
         }
     )

@@ -86,5 +86,6 @@ workers: {{ .Values.workers | int }}
 resyncPeriod: {{ .Values.resyncPeriod }}
 lease:
   {{- toYaml .Values.lease | nindent 2 }}
+reportKeySecret: {{ include "plimsoll.fullname" . }}-report-key
 logLevel: {{ .Values.logLevel }}
 {{- end -}}

@@ -19,14 +19,14 @@ from plimsoll.api.base import (
     Digest,
     Duration,
     ObjectName,
-    Quantity,
     Rule,
     list_map,
-    map_of,
     parse_duration,
 )
 from plimsoll.api.pod import PodOptions
-from plimsoll.api.quantity import value_of
+from plimsoll.api.preflight import Objective, Preflight
+from plimsoll.api.preflight_status import PreflightStatus
+from plimsoll.api.resources import Resources as Resources  # noqa: PLC0414 - part of the API, found here too
 from plimsoll.api.vocabulary import Accelerator as Accelerator  # noqa: PLC0414 - part of the API, found here too
 from plimsoll.api.vocabulary import DataType
 from plimsoll.api.vocabulary import ModelFormat as ModelFormat  # noqa: PLC0414 - as above
@@ -153,51 +153,6 @@ class Model(ApiModel):
     """How the source is reached. Makes a new revision: no."""
 
 
-MAX_RESOURCES = 12
-"""Comparing each request with its limit costs 628,000 per entry by the estimate of Kubernetes 1.33, which takes a
-quantity to be as long as a request may be; it admits a rule up to 10,000,000."""
-
-_Quantities = Annotated[
-    dict[Annotated[str, Field(min_length=1, max_length=253)], Quantity] | None,
-    Field(json_schema_extra=map_of(MAX_RESOURCES)),
-]
-
-
-def _cel_quantity(value: str) -> str:
-    # string(value) would double the estimated cost.
-    return f"(type({value}) == int ? quantity('0').add({value}) : quantity({value}))"
-
-
-def _requests_fit(resources: Resources) -> bool:
-    limits = resources.limits or {}
-    return all(
-        value_of(amount) <= value_of(limits[name])
-        for name, amount in (resources.requests or {}).items()
-        if name in limits
-    )
-
-
-class Resources(ApiModel):
-    """Compute resources of the Triton container, as in a pod."""
-
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            cel="!has(self.requests) || !has(self.limits) || self.requests.all(k, !(k in self.limits) || "
-            f"{_cel_quantity('self.requests[k]')}.compareTo({_cel_quantity('self.limits[k]')}) <= 0)",
-            message="runtime.resources.requests: more is requested than limits allow of the same resource; lower the "
-            "request or raise the limit",
-            holds=_requests_fit,
-            path=".requests",
-        ),
-    )
-
-    requests: _Quantities = None
-    """Resources that are reserved; of none more than its limit. Makes a new revision: yes."""
-    limits: _Quantities = None
-    """Resources that cannot be exceeded; ephemeral-storage also bounds the size of the model. Makes a new revision:
-    yes."""
-
-
 NVIDIA_DOMAIN = "nvidia.com/"
 """How the name of every device of NVIDIA begins: whole GPUs, shared ones, slices (`nvidia.com/mig-1g.5gb`)."""
 
@@ -261,12 +216,19 @@ class ModelDeploymentSpec(ApiModel):
     one that targets a Deployment below it overrules this number. Default 1. Makes a new revision: no."""
     runtime: Runtime | None = None
     """How the model server runs."""
+    objective: Objective | None = None
+    """What users are promised; the preflight measures against it. Makes a new revision: no."""
+    preflight: Preflight | None = None
+    """What a new revision has to show before it serves. Without it: the defaults of its fields. Makes a new revision:
+    no."""
 
 
 class Phase(StrEnum):
     """One word for people, derived from the conditions; programs read the conditions."""
 
     PREPARING = "Preparing"
+    VERIFYING = "Verifying"
+    REJECTED = "Rejected"
     FINALIZING = "Finalizing"
     STABLE = "Stable"
     SCALING = "Scaling"
@@ -341,8 +303,15 @@ class ModelDeploymentStatus(ApiModel):
     """Where the model answers."""
     decision: Annotated[str | None, Field(max_length=1024)] = None
     """What was last decided, in one sentence."""
+    preflight: PreflightStatus | None = None
+    """What the last preflight of the newest revision said."""
     conditions: Annotated[list[Condition] | None, Field(max_length=16, json_schema_extra=list_map("type"))] = None
     """Serving, Ready, Reconciling and Stalled; all four are always present."""
+
+
+def _reference_of(spec: ModelDeploymentSpec) -> str | None:
+    accuracy = spec.preflight.accuracy if spec.preflight else None
+    return accuracy.reference.name if accuracy and accuracy.reference else None
 
 
 class ModelDeployment(ApiModel):
@@ -360,6 +329,15 @@ class ModelDeployment(ApiModel):
             message="metadata.name: must start with a letter and hold only lower-case letters, digits and dashes, "
             "because it is also the name of the Service",
             holds=lambda deployment: re.search(NAME_PATTERN, deployment.metadata.name) is not None,
+        ),
+        Rule(
+            cel="!has(self.spec.preflight) || !has(self.spec.preflight.accuracy) || "
+            "!has(self.spec.preflight.accuracy.reference) || "
+            "self.spec.preflight.accuracy.reference.name != self.metadata.name",
+            message="spec.preflight.accuracy.reference: is this ModelDeployment itself; remove it to compare with the "
+            "stable revision",
+            holds=lambda deployment: _reference_of(deployment.spec) != deployment.metadata.name,
+            path=".spec.preflight.accuracy.reference",
         ),
     )
 

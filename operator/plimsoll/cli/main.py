@@ -1,7 +1,7 @@
 """The command line. Commands are imported when they are called: `plimsoll fetch` starts in every model pod.
 
 Exit codes: 0 done; 1 the answer is no (a manifest is invalid, a source refuses); 2 the command could not do its work
-(wrong arguments, a file that cannot be read). `plimsoll fetch` and `plimsoll controller` have codes of their own, which
+(wrong arguments, a file that cannot be read). `fetch`, `preflight-job` and `controller` have codes of their own, which
 their modules document.
 """
 
@@ -47,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_preflight(commands)
     _add_controller(commands)
     commands.add_parser("fetch", help="fetch and lay out a model; runs in the model pod", add_help=False)
+    job = commands.add_parser("preflight-job", help="examine a candidate; runs in the preflight Job")
+    job.set_defaults(run=_preflight_job)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
     return parser
@@ -65,8 +67,8 @@ def _add_plan(commands: _Commands[argparse.ArgumentParser]) -> None:
     plan.add_argument(
         "--observed",
         metavar="FILE",
-        help="what the cluster holds, as `kubectl get mdep,deploy,svc,controllerrevisions,pods -o yaml` prints it; "
-        "an empty cluster when absent",
+        help="what the cluster holds, as `kubectl get mdep,deploy,svc,controllerrevisions,pods,jobs,"
+        "configmaps -o yaml` prints it; an empty cluster when absent",
     )
     plan.add_argument("--config", metavar="FILE", help="the controller's configuration; built-in defaults when absent")
     plan.add_argument("--now", metavar="TIME", help="plan as of this time (RFC 3339) instead of now")
@@ -119,6 +121,12 @@ def _fetch(words: Sequence[str]) -> int:
     from plimsoll.fetch.main import main as fetch  # noqa: PLC0415 - see the module's first line
 
     return fetch(words)
+
+
+def _preflight_job(_options: argparse.Namespace) -> int:
+    from plimsoll.preflight.job import main as preflight_job  # noqa: PLC0415
+
+    return preflight_job()
 
 
 def _plan(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from plimsoll.api.v1alpha1 import ModelDeploymentStatus
-from plimsoll.core.actions import Action, Apply, Create, Delete, Plan, Scale, WriteStatus
+from plimsoll.core.actions import Action, Apply, Create, Delete, Plan, PullReport, Scale, WriteStatus
 from plimsoll.core.conditions import rfc3339
 from plimsoll.core.world import Observed
 
@@ -51,6 +51,8 @@ def _sentence(action: Action) -> str:
             return f"Scale Deployment {name} to {replicas}: {action.why}."
         case Delete():
             return f"Delete {action.kind} {action.name}: {action.why}."
+        case PullReport():
+            return f"Fetch the report of Job {action.job} from its pod: {action.why}."
         case WriteStatus():
             return f"Write status: {action.why}."
 
@@ -74,6 +76,8 @@ def _action_json(action: Action) -> dict[str, Any]:
             }
         case Delete():
             return {**common, "kind": action.kind.value, "name": action.name}
+        case PullReport():
+            return {**common, "kind": "Job", "name": action.job}
         case WriteStatus():
             return common
 

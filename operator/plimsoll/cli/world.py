@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from plimsoll.api.base import KIND
 from plimsoll.cli.manifests import Manifest
 from plimsoll.controller.observe import Stores, observe
+from plimsoll.controller.preflight_projection import content_digest
 from plimsoll.core.conditions import rfc3339
+from plimsoll.core.gate import config_maps_needed
 from plimsoll.core.names import MANAGED_BY, MANAGED_BY_LABEL, MODEL_LABEL
 from plimsoll.core.snapshot import Defaults
 from plimsoll.core.world import Observed
 from plimsoll.errors import Invalid
-from plimsoll.kube.resources import key_of
+from plimsoll.kube.resources import CONFIGMAPS, Key, key_of
 
 _NAMESPACE = "default"
 
@@ -35,10 +37,11 @@ def worlds(
         Invalid: an object of the cluster cannot be read.
     """
     written = list(wanted)
-    stores = _filled([*cluster, *(manifest for manifest in written if manifest.kind != KIND)], now)
+    others = [*cluster, *(manifest for manifest in written if manifest.kind != KIND)]
+    stores, data = _filled(others, now), _config_maps(others)
     for manifest in written:
         if manifest.kind == KIND:
-            yield _applied(manifest.data, stores, defaults)
+            yield _with_data(_applied(manifest.data, stores, defaults), data)
 
 
 def _filled(manifests: Iterable[Manifest], now: datetime) -> Stores:
@@ -54,6 +57,21 @@ def _filled(manifests: Iterable[Manifest], now: datetime) -> Stores:
             name = manifest.data.get("metadata", {}).get("name", "without a name")
             raise Invalid("Unreadable", f"{manifest.kind} {name} cannot be read: {error!r}") from error
     return stores
+
+
+def _config_maps(manifests: Iterable[Manifest]) -> Mapping[Key, str]:
+    """Returns the versions of all ConfigMaps: a preflight may depend on some that are not ours."""
+    found = [manifest.data for manifest in manifests if manifest.kind == CONFIGMAPS.kind]
+    return {
+        (obj["metadata"].get("namespace", _NAMESPACE), obj["metadata"].get("name", "")): content_digest(obj)
+        for obj in found
+    }
+
+
+def _with_data(observed: Observed, data: Mapping[Key, str]) -> Observed:
+    namespace = observed.object.metadata.namespace
+    versions = {name: data.get((namespace, name), "") for name in config_maps_needed(observed)}
+    return dataclasses.replace(observed, config_map_versions=versions)
 
 
 def _watched(obj: dict[str, Any]) -> bool:

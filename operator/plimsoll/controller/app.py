@@ -10,6 +10,7 @@ import signal
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +23,10 @@ from plimsoll.controller.handlers import build_registry, connection_info
 from plimsoll.controller.health import Heartbeat, serve_health
 from plimsoll.controller.kopf_settings import configure
 from plimsoll.controller.loop import Reconciler
-from plimsoll.controller.observe import OURS, Stores
+from plimsoll.controller.observe import METADATA_ONLY, OURS, Stores
+from plimsoll.controller.observer import Observer
+from plimsoll.controller.report_key import ReportKey, load_report_key
+from plimsoll.controller.reports import Reports
 from plimsoll.kube.client import Client
 from plimsoll.kube.clock import SYSTEM_CLOCK, Clock
 from plimsoll.kube.connection import Connection, connect
@@ -110,7 +114,7 @@ class Controller:
         lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         elector = Elector(
             lease_client,
-            lease_settings(self._config.lease, os.environ.get("POD_NAMESPACE", "default")),
+            lease_settings(self._config.lease, _namespace()),
             identity=_identity(),
             on_lost=lambda why: None if lost.done() else lost.set_result(why),
             clock=self._clock,
@@ -142,6 +146,7 @@ class Controller:
                 resource,
                 store,
                 label_selector=None if resource == MODELDEPLOYMENTS else OURS,
+                metadata_only=resource in METADATA_ONLY,
                 clock=self._clock,
             )
             for resource, store in self._stores.by_resource().items()
@@ -179,16 +184,22 @@ class Controller:
         await asyncio.gather(*(reflector.synced.wait() for reflector in self._reflectors), elector.wait_until_leading())
         LEADING.set(1)
         _log.info("lease.acquired", extra={"model_deployments": len(self._stores.model_deployments)})
+        key = await load_report_key(client, (_namespace(), self._config.report_key_secret), self._clock)
         writes = OwnWrites(self._stores.by_resource(), self._clock)
-        reconciler = Reconciler(
-            self._stores,
-            Applier(client, self._stores, writes),
-            writes,
-            events,
-            self._queue,
-            self._config.resolved_defaults(),
-            self._clock.utc_now,
-        )
+        defaults = replace(self._config.resolved_defaults(), report_key=key.public)
+        async with self._reports(key) as reports:
+            reconciler = Reconciler(
+                Observer(self._stores, defaults, client),
+                Applier(client, self._stores, writes),
+                writes,
+                reports,
+                events,
+                self._queue,
+                self._clock.utc_now,
+            )
+            await self._work(reconciler)
+
+    async def _work(self, reconciler: Reconciler) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._resync())
@@ -196,6 +207,9 @@ class Controller:
                     group.create_task(reconciler.work())
         except* QueueClosed:
             pass
+
+    def _reports(self, key: ReportKey) -> Reports:
+        return Reports(key, self._clock)
 
     async def _resync(self) -> None:
         """Looks at everything once a period, evenly spread: whatever trigger was lost costs at most that long."""
@@ -225,6 +239,10 @@ def lease_settings(settings: ElectionSettings, namespace: str) -> LeaseSettings:
         renew_deadline_s=parse_duration(settings.renew_deadline).total_seconds(),
         retry_period_s=parse_duration(settings.retry_period).total_seconds(),
     )
+
+
+def _namespace() -> str:
+    return os.environ.get("POD_NAMESPACE", "default")
 
 
 def _identity() -> str:

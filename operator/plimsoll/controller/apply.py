@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from plimsoll.api.base import API_VERSION, KIND
 from plimsoll.controller.observe import Stores
 from plimsoll.controller.projection import project_revision
-from plimsoll.core.actions import Action, Apply, ChildKind, Create, Delete, Scale, WriteStatus
+from plimsoll.core.actions import Apply, ChildKind, Create, Delete, Scale, WriteStatus
 from plimsoll.core.names import FIELD_MANAGER, SCALE_MANAGER, STATUS_MANAGER
 from plimsoll.core.plan import name_conflict
 from plimsoll.core.world import Observed
@@ -17,9 +17,12 @@ from plimsoll.errors import Invalid, NotYet
 from plimsoll.kube.client import Client
 from plimsoll.kube.errors import Conflict, Forbidden, NotFound, ServerError, Unprocessable
 from plimsoll.kube.resources import (
+    CONFIGMAPS,
     CONTROLLERREVISIONS,
     DEPLOYMENTS,
+    JOBS,
     MODELDEPLOYMENTS,
+    PODS,
     SERVICES,
     JsonObject,
     Key,
@@ -31,10 +34,16 @@ from plimsoll.monitoring.metrics import WRITES
 
 _log = logging.getLogger(__name__)
 
+Write: TypeAlias = Create | Apply | Scale | Delete | WriteStatus
+"""The actions that are requests to the API server."""
+
 _RESOURCES = {
     ChildKind.CONTROLLER_REVISION: CONTROLLERREVISIONS,
     ChildKind.DEPLOYMENT: DEPLOYMENTS,
     ChildKind.SERVICE: SERVICES,
+    ChildKind.JOB: JOBS,
+    ChildKind.CONFIG_MAP: CONFIGMAPS,
+    ChildKind.POD: PODS,
 }
 
 
@@ -52,7 +61,7 @@ class Applier:
         self._stores = stores.by_resource()
         self._writes = writes
 
-    async def apply(self, observed: Observed, actions: Iterable[Action]) -> int:
+    async def apply(self, observed: Observed, actions: Iterable[Write]) -> int:
         """Performs the actions in order and returns how many there were.
 
         Raises:
@@ -83,10 +92,10 @@ class Applier:
             )
         return count
 
-    async def _perform(self, observed: Observed, owner: Key, action: Action) -> None:
+    async def _perform(self, observed: Observed, owner: Key, action: Write) -> None:
         match action:
             case Create():
-                await self._create(observed.object.metadata.uid, owner, _RESOURCES[action.kind], action)
+                await self._create(owner, _RESOURCES[action.kind], action)
             case Apply():
                 await self._write(owner, _RESOURCES[action.kind], action.manifest, FIELD_MANAGER)
             case Scale():
@@ -96,7 +105,7 @@ class Applier:
             case WriteStatus():
                 await self._write_status(observed, owner, action)
 
-    async def _create(self, uid: str, owner: Key, resource: Resource, action: Create) -> None:
+    async def _create(self, owner: Key, resource: Resource, action: Create) -> None:
         """Server-side apply would quietly merge into an existing object, so the name is looked up first.
 
         Without force, so that an object made by somebody else in between is a conflict rather than a take-over. With
@@ -108,7 +117,7 @@ class Applier:
         except NotFound:
             await self._write(owner, resource, action.manifest, FIELD_MANAGER, force=False)
             return
-        if _owner_uid(existing) != uid:
+        if _owner_uid(existing) != _owner_uid(action.manifest):
             raise Invalid("NameConflict", name_conflict(resource.kind, name))
         if resource is CONTROLLERREVISIONS and project_revision(existing) is None:
             raise Invalid("RevisionDamaged", _damaged(name))

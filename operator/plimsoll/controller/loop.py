@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from pydantic import ValidationError
 
-from plimsoll.controller.apply import Applier, NamespaceTerminating
-from plimsoll.controller.observe import Stores, observe
-from plimsoll.core.actions import Announcement
+from plimsoll.controller.apply import Applier, NamespaceTerminating, Write
+from plimsoll.controller.observer import Observer
+from plimsoll.controller.reports import Reports, ReportUnavailable
+from plimsoll.core.actions import Action, Announcement, PullReport
 from plimsoll.core.plan import plan, plan_refusal
-from plimsoll.core.snapshot import Defaults
+from plimsoll.core.preflight.record import record_report
 from plimsoll.core.world import Failure, FailureKind, Observed
 from plimsoll.errors import Invalid, NotYet, PlimsollError
 from plimsoll.kube.errors import ApiError, Conflict, NotFound
@@ -21,7 +22,7 @@ from plimsoll.kube.events import EventRecorder, Regarding
 from plimsoll.kube.resources import MODELDEPLOYMENTS, Key
 from plimsoll.kube.workqueue import WorkQueue
 from plimsoll.kube.writes import OwnWrites
-from plimsoll.monitoring.metrics import RECONCILE_SECONDS, RECONCILES
+from plimsoll.monitoring.metrics import RECONCILE_SECONDS, RECONCILES, REPORTS
 
 _log = logging.getLogger(__name__)
 
@@ -33,31 +34,31 @@ class Reconciler:
     """Turns keys into actions.
 
     Args:
-        stores: Caches to observe.
+        observer: Tells what is there.
         applier: Performs actions.
         writes: Tells whether the caches have seen our own writes.
+        reports: Fetches the reports of preflights.
         events: Where announcements go.
         queue: Where a key is put to be looked at again.
-        defaults: The chart's defaults.
         utc_now: Wall time; only compared with times that Kubernetes wrote.
     """
 
     def __init__(
         self,
-        stores: Stores,
+        observer: Observer,
         applier: Applier,
         writes: OwnWrites,
+        reports: Reports,
         events: EventRecorder,
         queue: WorkQueue,
-        defaults: Defaults,
         utc_now: Callable[[], datetime],
     ) -> None:
-        self._stores = stores
+        self._observer = observer
         self._applier = applier
         self._writes = writes
+        self._reports = reports
         self._events = events
         self._queue = queue
-        self._defaults = defaults
         self._utc_now = utc_now
         self._failures: dict[Key, Failure] = {}
 
@@ -106,7 +107,7 @@ class Reconciler:
             self._queue.add_after(key, _CATCH_UP_S)
             return "behind"
         try:
-            observed = observe(self._stores, key, self._defaults, self._failures.get(key))
+            observed = await self._observer.observe(key, self._failures.get(key))
         except ValidationError as error:
             _log.error("object.unreadable", extra={"key": key, "error": _first_line(error)})
             return "unreadable"
@@ -118,18 +119,41 @@ class Reconciler:
     async def _carry_out(self, key: Key, observed: Observed) -> str:
         now = self._utc_now()
         decided = plan(observed, now)
+        asked = [action for action in decided.actions if isinstance(action, PullReport)]
         try:
-            count = await self._applier.apply(observed, decided.actions)
+            count = await self._applier.apply(observed, _writes(decided.actions))
+            self._announce(observed, decided.announcements)
+            kept = await self._keep_reports(observed, asked)
         except PlimsollError as error:
             await self._say_why(key, observed, error)
             return "refused"
-        self._announce(observed, decided.announcements)
-        self._queue.forget(key)
+        if kept == len(asked):
+            self._queue.forget(key)
+        else:
+            self._queue.add_rate_limited(key)
         if self._failures.pop(key, None):
             self._queue.add(key)
         elif decided.requeue_at:
             self._queue.add_after(key, (decided.requeue_at - now).total_seconds())
-        return "changed" if count else "unchanged"
+        return "changed" if count + kept else "unchanged"
+
+    async def _keep_reports(self, observed: Observed, asked: Iterable[PullReport]) -> int:
+        """Fetches reports and writes down what they say; returns how many came.
+
+        One that does not come changes nothing: it is asked for again with growing pauses, and the plan waits no longer
+        for it than it says.
+        """
+        kept = 0
+        for pull in asked:
+            try:
+                report = await self._reports.fetch(pull, observed.jobs[pull.job].revision)
+            except ReportUnavailable as error:
+                REPORTS.labels(outcome="unavailable").inc()
+                _log.warning("report.unavailable", extra={"job": pull.job, "error": str(error)})
+                continue
+            kept += await self._applier.apply(observed, (record_report(observed, pull.job, report, self._utc_now()),))
+            REPORTS.labels(outcome="kept").inc()
+        return kept
 
     async def _say_why(self, key: Key, observed: Observed, error: PlimsollError) -> None:
         """Writes the reason into status; the actions are tried again with growing pauses."""
@@ -137,7 +161,7 @@ class Reconciler:
         failure = _failure_of(error)
         self._failures[key] = failure
         decided = plan_refusal(dataclasses.replace(observed, failure=failure), self._utc_now())
-        await self._applier.apply(observed, decided.actions)
+        await self._applier.apply(observed, _writes(decided.actions))
         self._announce(observed, decided.announcements)
 
     def _announce(self, observed: Observed, announcements: tuple[Announcement, ...]) -> None:
@@ -150,6 +174,10 @@ class Reconciler:
         self._queue.forget(key)
         self._writes.forget(key)
         self._failures.pop(key, None)
+
+
+def _writes(actions: Iterable[Action]) -> Iterable[Write]:
+    return (action for action in actions if not isinstance(action, PullReport))
 
 
 def _failure_of(error: PlimsollError) -> Failure:

@@ -16,6 +16,7 @@ from plimsoll.core.names import (
     RETIRED_AT_ANNOTATION,
     REVISION_LABEL,
     SCALE_MANAGER,
+    SERVED_ANNOTATION,
 )
 from plimsoll.core.packing import pack
 from plimsoll.core.snapshot import Snapshot
@@ -44,7 +45,7 @@ def project_revision(obj: JsonObject) -> Revision | None:
     except (AttributeError, KeyError, ValueError, TypeError):
         return None
     return Revision(
-        **_identity(obj),
+        **identity(obj),
         packed=b"",
         number=obj.get("revision", 0),
         intent=annotations.get(INTENT_ANNOTATION, ""),
@@ -61,51 +62,55 @@ def project_deployment(obj: JsonObject) -> Deployment:
     # Ready pods of an older template count as ready too, so at least this many are of the newest one.
     surplus = status.get("replicas", 0) - updated
     return Deployment(
-        **_identity(obj),
+        **identity(obj),
         packed=_packed(obj),
         revision=_revision_label(obj),
-        number=_stated_number(annotations.get(NUMBER_ANNOTATION, "")),
-        created_at=_time(metadata["creationTimestamp"]),
+        number=stated_number(annotations.get(NUMBER_ANNOTATION, "")),
+        created_at=time_of(metadata["creationTimestamp"]),
         replicas=spec.get("replicas", 1),
         replicas_owner=_replicas_owner(metadata.get("managedFields") or []),
         pods=status.get("replicas", 0),
         ready=status.get("readyReplicas", 0),
         updated_ready=min(updated, max(0, status.get("readyReplicas", 0) - surplus)),
         observed=status.get("observedGeneration", 0) >= metadata.get("generation", 0),
-        failure=_condition_message(status, "ReplicaFailure"),
+        failure=condition_message(status, "ReplicaFailure"),
         retired_at=_stated_time(annotations.get(RETIRED_AT_ANNOTATION, "")),
+        served=annotations.get(SERVED_ANNOTATION) == "true",
     )
 
 
 def project_service(obj: JsonObject) -> Service:
     """Returns a Service of ours."""
     selector = obj["spec"].get("selector") or {}
-    return Service(**_identity(obj), packed=_packed(obj), revision=selector.get(REVISION_LABEL, ""))
+    return Service(**identity(obj), packed=_packed(obj), revision=selector.get(REVISION_LABEL, ""))
 
 
 def project_pod(obj: JsonObject) -> Pod:
     """Returns a model pod."""
     metadata, status = obj["metadata"], obj.get("status") or {}
     containers = {
-        entry["name"]: _container(entry)
+        entry["name"]: container(entry)
         for entry in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
     }
-    scheduled = _condition(status, "PodScheduled")
+    scheduled = condition(status, "PodScheduled")
     return Pod(
         name=metadata["name"],
         revision=_revision_label(obj),
-        created_at=_time(metadata["creationTimestamp"]),
-        ready=_condition(status, "Ready").get("status") == "True",
+        created_at=time_of(metadata["creationTimestamp"]),
+        ready=condition(status, "Ready").get("status") == "True",
         deleting="deletionTimestamp" in metadata,
         unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
         scheduled_at=_optional_time(scheduled.get("lastTransitionTime")) if scheduled.get("status") == "True" else None,
         fetch=containers.get("fetch"),
         triton=containers.get("triton"),
         failure=_pod_failure(status),
+        uid=metadata["uid"],
+        ip=status.get("podIP", ""),
     )
 
 
-def _identity(obj: JsonObject) -> dict[str, Any]:
+def identity(obj: JsonObject) -> dict[str, Any]:
+    """Returns what every child has: name, uids of itself and of its owner, and whether it is being deleted."""
     metadata = obj["metadata"]
     owners = metadata.get("ownerReferences") or []
     return {
@@ -151,13 +156,15 @@ def _is_autoscaler(entry: Mapping[str, Any]) -> bool:
     return entry.get("manager") == _AUTOSCALER_MANAGER and entry.get("subresource") == "scale"
 
 
-def _condition(status: Mapping[str, Any], kind: str) -> dict[str, str]:
+def condition(status: Mapping[str, Any], kind: str) -> dict[str, str]:
+    """Returns a condition, empty when there is none of that type."""
     return next((entry for entry in status.get("conditions") or () if entry["type"] == kind), {})
 
 
-def _condition_message(status: Mapping[str, Any], kind: str) -> str:
-    condition = _condition(status, kind)
-    return condition.get("message", "") if condition.get("status") == "True" else ""
+def condition_message(status: Mapping[str, Any], kind: str) -> str:
+    """Returns the message of a condition while it holds, else nothing."""
+    found = condition(status, kind)
+    return found.get("message", "") if found.get("status") == "True" else ""
 
 
 def _pod_failure(status: Mapping[str, Any]) -> str:
@@ -166,7 +173,8 @@ def _pod_failure(status: Mapping[str, Any]) -> str:
     return ": ".join(part for part in (status.get("reason"), status.get("message")) if part) or "it failed"
 
 
-def _container(entry: Mapping[str, Any]) -> Container:
+def container(entry: Mapping[str, Any]) -> Container:
+    """Returns the state of a container from its entry in a pod's status."""
     state = entry.get("state") or {}
     waiting, running = state.get("waiting") or {}, state.get("running") or {}
     ended = state.get("terminated") or (entry.get("lastState") or {}).get("terminated") or {}
@@ -184,7 +192,7 @@ def _container(entry: Mapping[str, Any]) -> Container:
     )
 
 
-def _stated_number(text: str) -> int:
+def stated_number(text: str) -> int:
     """Reads an annotation, which anybody may edit: 0 when it holds no number that we wrote."""
     return int(text) if _NUMBER.fullmatch(text) else 0
 
@@ -198,7 +206,8 @@ def _stated_time(text: str) -> datetime | None:
     return time if time.tzinfo else None
 
 
-def _time(text: str) -> datetime:
+def time_of(text: str) -> datetime:
+    """Reads a time that the API server or we wrote."""
     return datetime.fromisoformat(text)
 
 

@@ -16,6 +16,9 @@ class ChildKind(StrEnum):
     CONTROLLER_REVISION = "ControllerRevision"
     DEPLOYMENT = "Deployment"
     SERVICE = "Service"
+    JOB = "Job"
+    CONFIG_MAP = "ConfigMap"
+    POD = "Pod"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,27 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class PullReport:
+    """Fetch the report of a preflight from its pod, and keep it as `core.preflight.record.record_report` says.
+
+    A pod that does not answer is no failure of the plan: it is asked again, and when its Job has ended the termination
+    message has to do.
+
+    Attributes:
+        job: Name of the Job.
+        pod, pod_uid, ip: Its pod; the uid is whom the request's token is for.
+        key: Verdict key that the report has to answer.
+    """
+
+    job: str
+    pod: str
+    pod_uid: str
+    ip: str
+    key: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class WriteStatus:
     """Write the status."""
 
@@ -62,7 +86,7 @@ class WriteStatus:
     why: str
 
 
-Action = Create | Apply | Scale | Delete | WriteStatus
+Action = Create | Apply | Scale | Delete | PullReport | WriteStatus
 
 
 class Severity(StrEnum):

@@ -31,11 +31,11 @@ class Situation:
     message: str
 
 
-def stable(ready: int, wanted: int, hint: str = "") -> Situation:
+def stable(ready: int, wanted: int, hint: str = "", *, reason: str = "Promoted") -> Situation:
     """The newest spec serves."""
     return Situation(
         Phase.STABLE, serving=True, ready=True, reconciling=False, stalled=False,
-        reason="Promoted", message=f"{ready} of {wanted} model servers are ready{hint}",
+        reason=reason, message=f"{ready} of {wanted} model servers are ready{hint}",
     )  # fmt: skip
 
 
@@ -67,6 +67,21 @@ def preparing(reason: str, message: str, *, serving: bool) -> Situation:
     """The newest spec is on its way; `serving` tells whether an old revision answers meanwhile."""
     return Situation(
         Phase.PREPARING, serving=serving, ready=False, reconciling=True, stalled=False, reason=reason, message=message
+    )
+
+
+def verifying(reason: str, message: str, *, serving: bool, stalled: bool) -> Situation:
+    """The newest spec has to show what it can carry; `stalled` where that has failed to come about for long."""
+    return Situation(
+        Phase.VERIFYING, serving=serving, ready=False, reconciling=not stalled, stalled=stalled,
+        reason=reason, message=message,
+    )  # fmt: skip
+
+
+def rejected(reason: str, message: str, *, serving: bool) -> Situation:
+    """The newest spec is not good enough to serve."""
+    return Situation(
+        Phase.REJECTED, serving=serving, ready=False, reconciling=False, stalled=True, reason=reason, message=message
     )
 
 

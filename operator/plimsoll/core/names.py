@@ -22,6 +22,25 @@ Triton's version, so another one would restart the pods."""
 RETIRED_AT_ANNOTATION: Final = "plimsoll.dev/retired-at"
 """On the Deployment of a revision that no longer gets traffic: since when."""
 
+SERVED_ANNOTATION: Final = "plimsoll.dev/served"
+"""On the Deployment of a revision that once was stable: going back to it while it still runs is at once, unexamined."""
+
+PREFLIGHT_LABEL: Final = "plimsoll.dev/preflight"
+"""On a preflight Job, its pods and the ConfigMap with its verdict: the revision that is examined. Never beside the
+revision label on a pod: Services and Deployments choose the pods of a revision by that one."""
+KEY_ANNOTATION: Final = "plimsoll.dev/preflight-key"
+"""On a preflight Job: the verdict key, that is, the question it answers."""
+ATTEMPT_ANNOTATION: Final = "plimsoll.dev/preflight-attempt"
+"""On a preflight Job: how many Jobs were made for this key, with this one."""
+EXAMINED_ANNOTATION: Final = "plimsoll.dev/examined"
+"""On a preflight Job: the model pod it examines, as JSON (`world.Examined`)."""
+
+VERDICT_ANNOTATION: Final = "plimsoll.dev/verdict"
+"""On the ConfigMap that keeps a verdict: what the controller reads back, as JSON. An annotation, because the controller
+lists and watches the metadata of these ConfigMaps only: 5,000 reports would be 150 MB of answers."""
+REPORT_DATA: Final = "report.json"
+"""Key of that ConfigMap: the whole report, for people and the command line."""
+
 FIELD_MANAGER: Final = "plimsoll"
 SCALE_MANAGER: Final = "plimsoll-scale"
 STATUS_MANAGER: Final = "plimsoll-status"
@@ -30,13 +49,24 @@ STATUS_MANAGER: Final = "plimsoll-status"
 HTTP_PORT: Final = 8000
 GRPC_PORT: Final = 8001
 METRICS_PORT: Final = 8002
+EXAMINER_PORT: Final = 8003
+"""Of a model pod: a preflight asks the sidecar there for the memory of its processes and for the artefact's files."""
+REPORT_PORT: Final = 8080
+"""Of a preflight Job's pod: the controller fetches the report there."""
 
+NO_REVISION: Final = "none"
+"""What the stable Service selects before anything may serve. No revision has this name: each ends in a hash."""
 REVISION_HASH_LENGTH: Final = 10
 
 
 def revision_name(model: str, snapshot_digest: str) -> str:
     """Returns the name of a revision: at most 40 + 1 + 10 characters."""
     return f"{model}-{snapshot_digest[:REVISION_HASH_LENGTH]}"
+
+
+def preflight_name(revision: str) -> str:
+    """Returns the name of the preflight Job of a revision, and of the ConfigMap with its verdict."""
+    return f"{revision}-preflight"
 
 
 def model_labels(model: str) -> dict[str, str]:
@@ -47,6 +77,11 @@ def model_labels(model: str) -> dict[str, str]:
 def revision_labels(model: str, revision: str) -> dict[str, str]:
     """Labels of every child of a revision."""
     return {**model_labels(model), REVISION_LABEL: revision}
+
+
+def preflight_labels(model: str, revision: str) -> dict[str, str]:
+    """Labels of the preflight Job of a revision, of its pods, and of the ConfigMap with its verdict."""
+    return {**model_labels(model), PREFLIGHT_LABEL: revision}
 
 
 def pod_selector(model: str, revision: str) -> dict[str, str]:

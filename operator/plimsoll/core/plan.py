@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -30,7 +30,10 @@ from plimsoll.core.actions import (
     WriteStatus,
 )
 from plimsoll.core.diff import needs_apply
+from plimsoll.core.gate import gate, holds_first
 from plimsoll.core.lineage import Target, beyond_history, expired, retirement, stable_of, target_of
+from plimsoll.core.names import NO_REVISION, preflight_name
+from plimsoll.core.preflight.stage import Gate, Stage
 from plimsoll.core.render.deployment import render_deployment, render_replicas
 from plimsoll.core.render.manifest import Manifest
 from plimsoll.core.render.revision import render_revision
@@ -52,7 +55,7 @@ def plan(observed: Observed, now: datetime) -> Plan:
     ours = _ours(observed)
     try:
         target = target_of(ours)
-        _refuse_strangers(observed, target)
+        _refuse_strangers(observed, target, stable_of(ours, target.revision.name))
     except Invalid as error:
         return _only_status(ours, Failure(FailureKind.INVALID, error.reason, error.message), now)
     except NotYet as waiting:
@@ -66,9 +69,10 @@ def plan_refusal(observed: Observed, now: datetime) -> Plan:
     In particular no promotion: the actions that it needs come first, and one of them failed.
     """
     ours = _ours(observed)
-    target = target_of(ours).revision
-    standing = Standing(stable=stable_of(ours, target.name), target=target, failure=observed.failure)
-    return _say(ours, standing, now)
+    planner = _Planner(ours, target_of(ours), now)
+    target = planner.target.revision
+    stable = stable_of(ours, target.name)
+    return _say(ours, Standing(stable=stable, target=target, failure=observed.failure, gate=planner.gate), now)
 
 
 def _ours(observed: Observed) -> Observed:
@@ -79,6 +83,12 @@ def _ours(observed: Observed) -> Observed:
         revisions=_owned(observed.revisions, uid),
         deployments=_owned(observed.deployments, uid),
         services=_owned(observed.services, uid),
+        jobs=_owned(observed.jobs, uid),
+        verdicts={
+            name: verdict
+            for name, verdict in observed.verdicts.items()
+            if (of := observed.revisions.get(verdict.revision)) and of.owner_uid == uid and of.uid == verdict.owner_uid
+        },
     )
 
 
@@ -89,21 +99,30 @@ def _owned(children: Mapping[str, _C], uid: str) -> Mapping[str, _C]:
     return {name: child for name, child in children.items() if child.owner_uid == uid}
 
 
-def _refuse_strangers(observed: Observed, target: Target) -> None:
+def _refuse_strangers(observed: Observed, target: Target, stable: str | None) -> None:
     """Children carry our labels, but an object under a name we need may belong to somebody else: never adopt it.
+
+    A verdict belongs to its ControllerRevision, and one of a ControllerRevision that was deleted and made again is on
+    its way out. What serves needs no verdict.
 
     Raises:
         Invalid: it has no owner that could take it away.
         NotYet: it has one, as a rule a deleted ModelDeployment of this name, whose children go a moment later.
     """
+    uid = observed.object.metadata.uid
+    owners = {uid, *(revision.uid for revision in observed.revisions.values() if revision.owner_uid == uid)}
     needed = {observed.object.metadata.name, target.revision.name}
+    if target.revision.name != stable:
+        needed.add(preflight_name(target.revision.name))
     children: list[tuple[str, str, Child]] = [
         *((child.name, "ControllerRevision", child) for child in observed.revisions.values()),
         *((child.name, "Deployment", child) for child in observed.deployments.values()),
         *((child.name, "Service", child) for child in observed.services.values()),
+        *((child.name, "Job", child) for child in observed.jobs.values()),
+        *((child.name, "ConfigMap", child) for child in observed.verdicts.values()),
     ]
     for _, kind, child in sorted(children, key=lambda found: found[:2]):
-        if child.name not in needed or child.owner_uid == observed.object.metadata.uid:
+        if child.name not in needed or child.owner_uid in (owners if kind == "ConfigMap" else {uid}):
             continue
         if child.owner_uid:
             raise NotYet("WaitingForName", _name_in_use(kind, child.name))
@@ -151,6 +170,12 @@ class _Planner:
     observed: Observed
     target: Target
     now: datetime
+    gate: Gate = field(init=False)
+
+    def __post_init__(self) -> None:
+        candidate = self.target.revision
+        wanted = self._wanted_replicas(self.observed.deployments.get(candidate.name))
+        self.gate = gate(self.observed, candidate, self._serving, wanted, self.now)
 
     def plan(self) -> Plan:
         promote = self._may_promote()
@@ -163,6 +188,7 @@ class _Planner:
             promoted=promote,
             made=self.target.missing,
             draining=tuple(name for name in kept if name not in (stable, self.target.revision.name)),
+            gate=self.gate,
         )
         outcome = status_of.status_for(self.observed, standing, self.now)
         actions = (
@@ -170,6 +196,8 @@ class _Planner:
             *self._make_revision(),
             *self._revision_services(kept),
             *self._deployments(kept),
+            *self._jobs_over(),
+            *self.gate.actions,
             *_status_actions(self.observed, outcome),
             *self._stable_service(stable, create=False),
             *self._removals(gone, (*kept, stable)),
@@ -182,11 +210,11 @@ class _Planner:
         return stable_of(self.observed, self.target.revision.name)
 
     def _may_promote(self) -> bool:
-        """The candidate takes over when every wanted pod of it is ready, which includes being warm."""
+        """The candidate takes over when the gate is open and every wanted pod of it is ready, hence warm."""
         candidate = self.observed.deployments.get(self.target.revision.name)
         if candidate is None or candidate.deleting or self.target.revision.name == self._serving:
             return False
-        return candidate.settled and candidate.replicas == self._wanted_replicas(candidate)
+        return self.gate.open and candidate.settled and candidate.replicas == self._wanted_replicas(candidate)
 
     def _wanted_replicas(self, deployment: Deployment | None) -> int:
         """Returns the replicas of a revision: those of spec, unless an autoscaler owns those of the Deployment."""
@@ -240,6 +268,8 @@ class _Planner:
             if revision is None or (deployment and deployment.deleting):
                 continue
             wanted = self._wanted_replicas(deployment)
+            if name == self.target.revision.name:
+                wanted = self.gate.replicas(wanted)
             if deployment is None:
                 first = wanted if wanted != 1 else None
                 manifest = render_deployment(self.observed.object, revision, first_replicas=first)
@@ -249,7 +279,8 @@ class _Planner:
                 continue  # it only waits for its end: new labels or another node would restart what drains
             if retired_at is None:
                 yield from self._scale(deployment, wanted)
-            manifest = render_deployment(self.observed.object, revision, retired_at=retired_at)
+            served = deployment.served or (retired_at is not None and name == self._serving)
+            manifest = render_deployment(self.observed.object, revision, retired_at=retired_at, served=served)
             if needs_apply(manifest, deployment.body()):
                 yield Apply(
                     ChildKind.DEPLOYMENT,
@@ -262,7 +293,8 @@ class _Planner:
 
         The next apply of the rest would otherwise reset an unclaimed value to the default, 1.
         """
-        if deployment.replicas_owner is ReplicasOwner.AUTOSCALER:
+        rejected = deployment.name == self.target.revision.name and self.gate.stage is Stage.REJECTED
+        if deployment.replicas_owner is ReplicasOwner.AUTOSCALER and not rejected:
             return
         unclaimed = deployment.replicas_owner is not ReplicasOwner.PLIMSOLL and deployment.replicas != 1
         if deployment.replicas != wanted or unclaimed:
@@ -277,12 +309,13 @@ class _Planner:
         """Creates the stable Service, or changes it: two places in the order of actions, never both in one plan.
 
         Creating comes first of all: its name is the likeliest to be a stranger's, and then nothing else was made.
-        Changing comes after status, which names what it selects; before the first promotion that is the candidate,
-        whose pods answer as soon as they are ready.
+        Changing comes after status, which names what it selects. Before the first promotion that is nothing, or where
+        nothing is asked of the candidate, its pods, which answer as soon as they are ready.
         """
-        owner = self.observed.object.metadata
+        owner, candidate = self.observed.object.metadata, self.target.revision
+        selected = stable or (NO_REVISION if holds_first(self.observed, candidate) else candidate.name)
         if create == (owner.name not in self.observed.services):
-            yield from self._service(owner.name, render_stable_service(owner, stable or self.target.revision.name))
+            yield from self._service(owner.name, render_stable_service(owner, selected))
 
     def _service(self, name: str, manifest: Manifest) -> Iterator[Action]:
         service = self.observed.services.get(name)
@@ -309,6 +342,12 @@ class _Planner:
                 f"more than {limit} unused revisions are kept",
             )
 
+    def _jobs_over(self) -> Iterator[Action]:
+        """Deletes Jobs before another is made: where a quota has room for one, that one waits for this."""
+        for name, job in sorted(self.observed.jobs.items()):
+            if name != self.gate.job and not job.deleting:
+                yield Delete(ChildKind.JOB, name, job.uid, "its preflight is over, or no longer asked for")
+
     def _farewells(self, gone: list[Deployment]) -> Iterator[Announcement]:
         for deployment in gone:
             yield Announcement(Severity.NORMAL, "RevisionRemoved", f"Removed the pods of revision {deployment.name}")
@@ -319,4 +358,4 @@ class _Planner:
 
     def _requeue_at(self, kept: dict[str, datetime | None], first: datetime | None) -> datetime | None:
         times = [retired_at + self._drain for retired_at in kept.values() if retired_at is not None]
-        return min([*times, *([first] if first else [])], default=None)
+        return min([*times, *(time for time in (first, self.gate.requeue_at) if time)], default=None)

@@ -21,8 +21,9 @@ from plimsoll.core.hashing import digest_of
 from plimsoll.core.names import revision_name
 from plimsoll.errors import Invalid
 
-RENDER_VERSION = 1
-"""Raised when rendering changes what a pod computes; older snapshots keep being rendered as they were."""
+RENDER_VERSION = 2
+"""2: with the examiner. Raised when rendering changes what a pod computes or holds; older snapshots keep being rendered
+as they were."""
 
 GPU_RESOURCE = "nvidia.com/gpu"
 STORAGE_RESOURCE = "ephemeral-storage"
@@ -48,6 +49,8 @@ class Defaults:
         limits: Resource limits, per resource name.
         progress_deadline: How long a revision may make no progress before it is called stalled.
         history_limit: Revisions kept beyond those in use.
+        report_key: Public key of the controller in base64url, by which a preflight Job knows who may fetch its report
+            (`core/tokens.py`).
     """
 
     accelerator: Accelerator
@@ -57,6 +60,7 @@ class Defaults:
     limits: Mapping[str, str]
     progress_deadline: timedelta = timedelta(minutes=10)
     history_limit: int = 10
+    report_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

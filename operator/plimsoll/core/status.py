@@ -6,13 +6,17 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from plimsoll.api.preflight_report import Outcome as PreflightOutcome
 from plimsoll.api.v1alpha1 import Condition, ConditionStatus, ConditionType, ModelDeploymentStatus, Runtime, Urls
 from plimsoll.core import conditions
 from plimsoll.core.actions import Announcement, Severity
 from plimsoll.core.conditions import Situation
 from plimsoll.core.diagnosis import Diagnosis, diagnose
-from plimsoll.core.names import GRPC_PORT, HTTP_PORT, pod_selector, selector_text
-from plimsoll.core.world import Deployment, Failure, FailureKind, Observed, Pod, ReplicasOwner, Revision
+from plimsoll.core.gate import unverified
+from plimsoll.core.names import GRPC_PORT, HTTP_PORT, pod_selector, preflight_name, selector_text
+from plimsoll.core.preflight.stage import OPEN, Gate, Stage, Waiting
+from plimsoll.core.preflight.summary import preflight_status
+from plimsoll.core.world import Deployment, Failure, FailureKind, Observed, Pod, ReplicasOwner, Revision, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class Standing:
         promoted: This plan moves traffic to the target.
         made: This plan makes the target.
         draining: Revisions that still run without traffic.
+        gate: What the gate says of the target.
     """
 
     stable: str | None
@@ -34,6 +39,7 @@ class Standing:
     promoted: bool = False
     made: bool = False
     draining: tuple[str, ...] = ()
+    gate: Gate = OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ def status_for(observed: Observed, standing: Standing, now: datetime) -> Outcome
         selector=selector_text(pod_selector(metadata.name, shown)) if shown else before.selector,
         urls=_urls(metadata.name, metadata.namespace),
         decision=_decision(standing, before, deployment),
+        preflight=preflight_status(_verdict(observed, standing)),
         conditions=conditions.conditions_of(situation, metadata.generation, now, before.conditions or []),
     )
     return Outcome(status, situation.message, _announcements(standing, situation, before), requeue_at)
@@ -77,18 +84,18 @@ def _urls(name: str, namespace: str) -> Urls:
 def _situation(observed: Observed, standing: Standing, now: datetime) -> tuple[Situation, datetime | None]:
     """Returns what is true now and when that must be looked at again."""
     serving = _serves(observed, standing)
-    if standing.failure:
-        failed = conditions.cannot_start if standing.failure.kind is FailureKind.INVALID else conditions.preparing
-        return failed(standing.failure.reason, standing.failure.message, serving=serving), None
-    if standing.target is None:
-        return conditions.cannot_start("Unknown", "The spec asks for no revision", serving=serving), None
+    before_pods = _before_pods(standing, serving=serving)
+    if before_pods or standing.target is None:
+        nothing = conditions.cannot_start("Unknown", "The spec asks for no revision", serving=serving)
+        return before_pods or nothing, None
     deployment = observed.deployments.get(standing.target.name)
     promoted = standing.stable == standing.target.name
     if deployment is None:
         # The words of diagnosis.py, so that the first look after the creation changes nothing.
-        message = f"Revision {standing.target.name}: 0 of {observed.object.spec.replicas} model servers are ready"
+        wanted = standing.gate.replicas(observed.object.spec.replicas)
+        message = f"Revision {standing.target.name}: 0 of {wanted} model servers are ready"
         if serving and standing.stable and not promoted:
-            message = f"{message}. The old revision keeps serving"
+            message = f"{message}. {_OLD_SERVES}"
         if promoted:
             return conditions.scaling("WaitingForPods", message, serving=serving, stalled=False), None
         return conditions.preparing("WaitingForPods", message, serving=serving), None
@@ -97,16 +104,39 @@ def _situation(observed: Observed, standing: Standing, now: datetime) -> tuple[S
     return _unsettled(observed, standing, deployment, now, serving=serving)
 
 
+def _before_pods(standing: Standing, *, serving: bool) -> Situation | None:
+    """Returns what is true whatever the pods do: something was refused, or the gate is shut."""
+    if standing.failure:
+        failed = conditions.cannot_start if standing.failure.kind is FailureKind.INVALID else conditions.preparing
+        return failed(standing.failure.reason, standing.failure.message, serving=serving)
+    if standing.gate.waiting and not standing.promoted:
+        return _gated(standing, standing.gate.waiting, serving=serving)
+    return None
+
+
+def _gated(standing: Standing, waiting: Waiting, *, serving: bool) -> Situation:
+    message = f"{waiting.message}. {_OLD_SERVES}" if serving and standing.stable else waiting.message
+    if standing.gate.stage is Stage.REJECTED:
+        return conditions.rejected(waiting.reason, message, serving=serving)
+    return conditions.verifying(waiting.reason, message, serving=serving, stalled=waiting.stalled)
+
+
+_OLD_SERVES = "The old revision keeps serving"
+
+
 def _wanted(observed: Observed, deployment: Deployment) -> int:
     owned_elsewhere = deployment.replicas_owner is ReplicasOwner.AUTOSCALER
     return deployment.replicas if owned_elsewhere else observed.object.spec.replicas
 
 
 def _serves(observed: Observed, standing: Standing) -> bool:
-    """Tells whether users get answers: there is a stable Service of ours, and a ready pod behind it."""
-    target = standing.target.name if standing.target else ""
-    deployment = observed.deployments.get(standing.stable or target)
-    return observed.object.metadata.name in observed.services and deployment is not None and deployment.ready > 0
+    """Tells whether users get answers: there is a stable Service of ours, and a ready pod behind it.
+
+    Before the first promotion that is whatever the Service selects: nothing, while the candidate is under the gate.
+    """
+    service = observed.services.get(observed.object.metadata.name)
+    deployment = observed.deployments.get(standing.stable or service.revision) if service else None
+    return deployment is not None and deployment.ready > 0
 
 
 def _settled(observed: Observed, standing: Standing, deployment: Deployment) -> Situation:
@@ -116,6 +146,9 @@ def _settled(observed: Observed, standing: Standing, deployment: Deployment) -> 
     if standing.draining:
         runtime = observed.object.spec.runtime or Runtime()
         return conditions.finalizing(", ".join(standing.draining), runtime.drain)
+    if unverified(observed, deployment.revision):
+        hint = f". Revision {deployment.revision} serves unexamined, as preflight.whenNoStable says{hint}"
+        return conditions.stable(deployment.ready, deployment.replicas, hint, reason="Unverified")
     return conditions.stable(deployment.ready, deployment.replicas, hint)
 
 
@@ -182,15 +215,28 @@ def _told(found: Diagnosis, deployment: Deployment, *, old_serves: bool, stalled
     if stalled:
         parts.append("No progress within the deadline; it is still being tried")
     if old_serves:
-        parts.append("The old revision keeps serving")
+        parts.append(_OLD_SERVES)
     return ". ".join(parts)
+
+
+def _verdict(observed: Observed, standing: Standing) -> Verdict | None:
+    """Returns what was said of the newest revision: on the present question, or once it serves, on the last one."""
+    if standing.target is None:
+        return None
+    kept = observed.verdicts.get(preflight_name(standing.target.name))
+    return kept if standing.target.name == standing.stable else standing.gate.verdict
 
 
 def _decision(standing: Standing, before: ModelDeploymentStatus, deployment: Deployment | None) -> str | None:
     if standing.promoted and standing.target:
         count = deployment.ready if deployment else 0
         instead = f", instead of {before.stable}" if before.stable else ""
-        return f"{standing.target.name} serves{instead}: {count} of {count} model servers were ready and warm"
+        proved = ", and it passed its preflight" if standing.gate.verdict else ""
+        return f"{standing.target.name} serves{instead}: {count} of {count} model servers were ready and warm{proved}"
+    if standing.gate.stage is Stage.REJECTED and standing.gate.verdict:
+        return f"{standing.gate.verdict.revision} does not serve: {standing.gate.verdict.message}"[
+            : conditions.MAX_MESSAGE
+        ]
     if standing.made and standing.target:
         return f"{standing.target.name} was made, revision {standing.target.number}: the spec had no revision yet"
     return before.decision
@@ -204,6 +250,7 @@ def _announcements(standing: Standing, situation: Situation, before: ModelDeploy
                 Severity.NORMAL, "RevisionCreated", f"Created revision {standing.target.name} for the new spec"
             )
         )
+    told += _passed(standing.gate.verdict, before)
     if standing.promoted and standing.target:
         told.append(Announcement(Severity.NORMAL, "Promoted", f"Revision {standing.target.name} serves now"))
     elif not situation.ready and situation.reason not in (*_WAITING, _reason(before.conditions or [])):
@@ -211,7 +258,25 @@ def _announcements(standing: Standing, situation: Situation, before: ModelDeploy
     return tuple(told)
 
 
-_WAITING = ("WaitingForPods", "Scheduling", "StartingPod", "Fetching", "Loading")
+def _passed(verdict: Verdict | None, before: ModelDeploymentStatus) -> tuple[Announcement, ...]:
+    """Tells a pass once: when status does not say so yet."""
+    if verdict is None or verdict.outcome is not PreflightOutcome.PASSED:
+        return ()
+    if before.preflight and (before.preflight.key, before.preflight.outcome) == (verdict.key, verdict.outcome):
+        return ()
+    message = f"Revision {verdict.revision}: {verdict.message}"
+    return (Announcement(Severity.NORMAL, "PreflightPassed", message),)
+
+
+_WAITING = (
+    "WaitingForPods",
+    "Scheduling",
+    "StartingPod",
+    "Fetching",
+    "Loading",
+    "PreflightRunning",
+    "ReplacingPod",
+)
 """Reasons that are plain waiting: shown in conditions, no Event each."""
 
 

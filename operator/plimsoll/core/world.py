@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from plimsoll.api.preflight_report import Outcome, PhaseName, PhaseStatus, ServedTensor
 from plimsoll.api.v1alpha1 import ModelDeployment
 from plimsoll.core.packing import unpack
 from plimsoll.core.snapshot import Defaults, Snapshot
@@ -77,6 +78,7 @@ class Deployment(Child):
         observed: The Deployment controller has seen the newest spec.
         failure: Message of the ReplicaFailure condition (quota, admission), empty when there is none.
         retired_at: Since when it gets no traffic, None while it may.
+        served: It has been stable and was retired; never true of one that was not.
     """
 
     revision: str = ""
@@ -90,6 +92,7 @@ class Deployment(Child):
     observed: bool = True
     failure: str = ""
     retired_at: datetime | None = None
+    served: bool = False
 
     @property
     def settled(self) -> bool:
@@ -134,7 +137,7 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A model pod."""
+    """A model pod; `ip` is empty until it has one."""
 
     name: str
     revision: str
@@ -146,6 +149,105 @@ class Pod:
     fetch: Container | None = None
     triton: Container | None = None
     failure: str = ""
+    uid: str = ""
+    ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The model pod that a preflight examines, as it was found.
+
+    Attributes:
+        pod, uid: Its name and uid.
+        restarts: How often Triton had been restarted in it.
+    """
+
+    pod: str = ""
+    uid: str = ""
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobPod:
+    """The newest pod of a preflight Job.
+
+    Attributes:
+        ready: Its report can be fetched from `ip`.
+        termination_message, exit_code: Of the container `preflight`; None before its end.
+        exit_reason: For example `OOMKilled`.
+        waiting_reason, waiting_message: As the kubelet reports, empty when not waiting.
+        unschedulable: What the scheduler says, empty when it has found a node.
+        failure: Why the pod failed as a whole (evicted, deadline), empty when it did not.
+    """
+
+    name: str
+    uid: str
+    ip: str = ""
+    ready: bool = False
+    termination_message: str = ""
+    exit_code: int | None = None
+    exit_reason: str = ""
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    unschedulable: str = ""
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightJob(Child):
+    """The Job that examines a revision.
+
+    Attributes:
+        revision: The revision's name.
+        key: Verdict key: the question that this Job answers.
+        attempt: How many Jobs were made for this key, with this one.
+        created_at: Creation time.
+        examined: The model pod it looks at.
+        ended: It is complete or has failed.
+        failed_reason, failed_message: Of its Failed condition, empty when it has not failed.
+        pod: Its newest pod, None when there is none.
+    """
+
+    revision: str = ""
+    key: str = ""
+    attempt: int = 1
+    created_at: datetime = field(kw_only=True)
+    examined: Examined = Examined()
+    ended: bool = False
+    failed_reason: str = ""
+    failed_message: str = ""
+    pod: JobPod | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict(Child):
+    """What the last preflight of a revision said, kept in a ConfigMap that belongs to the ControllerRevision.
+
+    Attributes:
+        revision: The revision's name.
+        key: Verdict key: the question that was answered.
+        outcome, reason, message: The answer.
+        at: When it was recorded.
+        attempt: How many Jobs were made for this key.
+        examined: The model pod that was looked at.
+        harmed: That pod is not what it was (a leak): it is replaced before the revision serves.
+        phases: How each phase ended, in the order they ran.
+        inputs, outputs, max_batch_size: What is served; empty and None when the preflight did not get that far.
+    """
+
+    revision: str = ""
+    key: str = ""
+    outcome: Outcome = Outcome.ERROR
+    reason: str = ""
+    message: str = ""
+    at: datetime = field(kw_only=True)
+    attempt: int = 1
+    examined: Examined = Examined()
+    harmed: bool = False
+    phases: tuple[tuple[PhaseName, PhaseStatus], ...] = ()
+    inputs: tuple[ServedTensor, ...] = ()
+    outputs: tuple[ServedTensor, ...] = ()
+    max_batch_size: int | None = None
 
 
 class FailureKind(StrEnum):
@@ -174,6 +276,9 @@ class Observed:
         defaults: The chart's defaults.
         revisions, deployments, services: Children by name, whoever owns them.
         pods: Model pods by name.
+        jobs, verdicts: Preflight Jobs, and ConfigMaps with their verdicts, by name, whoever owns them.
+        config_map_versions: Of each ConfigMap in `core.gate.config_maps_needed`, a version that changes with its
+            content; empty when it does not exist.
         failure: Outcome of the last attempt to apply, None when it worked.
     """
 
@@ -183,4 +288,7 @@ class Observed:
     deployments: Mapping[str, Deployment] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
     pods: Mapping[str, Pod] = field(default_factory=dict)
+    jobs: Mapping[str, PreflightJob] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    config_map_versions: Mapping[str, str] = field(default_factory=dict)
     failure: Failure | None = None

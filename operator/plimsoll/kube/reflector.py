@@ -50,7 +50,7 @@ class ReflectorSettings:
 
 
 class Reflector:
-    """Lists and watches one kind into one store.
+    """Lists and watches one kind in all namespaces into one store; with `metadata_only`, nothing else of its objects.
 
     Attributes:
         resource: What is watched.
@@ -67,8 +67,8 @@ class Reflector:
         resource: Resource,
         store: Store[Any],
         *,
-        namespace: str | None = None,
         label_selector: str | None = None,
+        metadata_only: bool = False,
         settings: ReflectorSettings | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -80,8 +80,8 @@ class Reflector:
         self.unreadable = 0
         self._client = client
         self._store = store
-        self._namespace = namespace
         self._label_selector = label_selector
+        self._metadata_only = metadata_only
         self._settings = settings or ReflectorSettings()
         self._clock = clock
         self._heard_at = clock.monotonic()
@@ -115,9 +115,9 @@ class Reflector:
     async def _list(self) -> str:
         pages = self._client.list_pages(
             self.resource,
-            namespace=self._namespace,
             label_selector=self._label_selector,
             limit=self._settings.page_size,
+            metadata_only=self._metadata_only,
         )
         seen: set[Key] = set()
         version = ""
@@ -139,8 +139,8 @@ class Reflector:
         stream = self._client.watch(
             self.resource,
             resource_version=version,
-            namespace=self._namespace,
             label_selector=self._label_selector,
+            metadata_only=self._metadata_only,
             timeout_s=self._clock.between(settings.watch_min_s, settings.watch_max_s),
         )
         async with aclosing(stream):

@@ -53,6 +53,7 @@ class Call:
     body: bytes | None = None
     content_type: str = "application/json"
     repeatable: bool = True
+    accept: str = "application/json"
 
 
 class Transport:
@@ -118,7 +119,9 @@ class Transport:
 
     async def _request(self, session: aiohttp.ClientSession, call: Call, total_s: float) -> aiohttp.ClientResponse:
         endpoint = self._connection.endpoint
-        headers = {"Content-Type": call.content_type} if call.body is not None else {}
+        headers = {"Accept": call.accept}
+        if call.body is not None:
+            headers["Content-Type"] = call.content_type
         authorization = await self._connection.authorization()
         if authorization:
             headers["Authorization"] = authorization
@@ -140,11 +143,7 @@ class Transport:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._settings.max_connections, ssl=context or True),
                 # identity: a page of 500 objects is 2 MB, and inflating it costs us and the server more than the wire.
-                headers={
-                    "Accept": "application/json",
-                    "Accept-Encoding": "identity",
-                    "User-Agent": self._settings.user_agent,
-                },
+                headers={"Accept-Encoding": "identity", "User-Agent": self._settings.user_agent},
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session

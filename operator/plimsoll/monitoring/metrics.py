@@ -15,6 +15,11 @@ RECONCILE_SECONDS = Histogram(
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 WRITES = Counter("plimsoll_writes_total", "Requests that changed something, by kind and verb.", ["kind", "verb"])
+REPORTS = Counter(
+    "plimsoll_preflight_reports_total",
+    "Fetches of a preflight's report from its pod: kept or unavailable.",
+    ["outcome"],
+)
 QUEUE_DEPTH = Gauge("plimsoll_queue_depth", "ModelDeployments that wait for their turn.")
 LEADING = Gauge("plimsoll_leading", "1 while this process leads, 0 on a standby.")
 CACHE_AGE_SECONDS = Gauge(

@@ -10,7 +10,7 @@ from plimsoll.errors import NotYet, PlimsollError
 from plimsoll_dev.cluster import target
 from plimsoll_dev.cluster.kubectl import Kubectl
 from plimsoll_dev.cluster.progress import Progress
-from plimsoll_dev.demo.show import Answer, ask, picture
+from plimsoll_dev.demo.show import Answer, ask, findings, picture
 from plimsoll_dev.models.catalogue import DIGITS, DIGITS_V2
 from plimsoll_dev.models.samples import samples
 from plimsoll_dev.testbed.forward import forwarded
@@ -21,6 +21,8 @@ from plimsoll_dev.testbed.model import Served, manifest
 NAMESPACE = "plimsoll-demo"
 _SHOWN = 3
 _PATIENCE_S = 300.0
+_BUDGET = "20s"
+"""Of the preflight, whose default is 2 minutes."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,8 +54,9 @@ def up(progress: Progress) -> None:
         registry.install()
         uris = registry.push([DIGITS, DIGITS_V2])
     served = Served(testbed.kubectl, NAMESPACE, DIGITS.deployment)
-    testbed.kubectl.apply(manifest(served.name, NAMESPACE, uris[DIGITS.folder]))
+    testbed.kubectl.apply(manifest(served.name, NAMESPACE, uris[DIGITS.folder], preflight={"budget": _BUDGET}))
     _wait(served, progress)
+    print(f"\n{findings(served.status())}")
     with forwarded(testbed.kubectl, NAMESPACE, f"service/{served.name}", 8000) as port:
         answers = ask(port, served.name, list(samples()))
     _show(answers)
@@ -108,7 +111,8 @@ Try next:
     k describe mdep {served.name}
     k explain mdep.spec.runtime
     k scale mdep {served.name} --replicas=2
-    k patch mdep {served.name} --type=merge -p '{patch}'   # a new version, without losing a request
+    k get configmap {served.status()["stable"]}-preflight -o jsonpath='{{.data}}'   # the whole report
+    k patch mdep {served.name} --type=merge -p '{patch}'   # a new version: examined, then without a lost request
     k get mdep -w
     make demo-down
 """

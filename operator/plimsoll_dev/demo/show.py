@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -41,6 +43,15 @@ def _ask(client: httpx.Client, model: str, sample: Sample) -> Answer:
     outputs = {output["name"]: output["data"] for output in body["outputs"]}
     label = int(outputs["label"][0])
     return Answer(sample, label, float(outputs["probabilities"][label]), body["model_version"], milliseconds)
+
+
+def findings(status: Mapping[str, Any]) -> str:
+    """Returns what the preflight of the newest revision found, phase by phase."""
+    told = status.get("preflight")
+    if not told:
+        return "This revision served before: it was not examined again."
+    phases = "\n".join(f"    {phase['name']:<16}{phase['status']}" for phase in told.get("phases", []))
+    return f"The preflight of revision {told['revision']}: {told['outcome']}. {told.get('message', '')}\n{phases}"
 
 
 def picture(answer: Answer) -> str:

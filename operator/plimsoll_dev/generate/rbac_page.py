@@ -18,7 +18,8 @@ _HEAD = """\
 # Rights
 
 What `helm install` grants, and to whom. RELEASE stands for the release's full name, LEASE-NAME for `lease.name`. There
-is no wildcard, and no rule reaches a Secret: credentials are mounted by name, by the kubelet, into the fetch container.
+is no wildcard, and no rule reaches a Secret but the release's own key: credentials are mounted by name, by the kubelet,
+into the fetch container.
 """
 
 

@@ -10,6 +10,7 @@ class Origin(StrEnum):
     """What a group of reasons is about."""
 
     STATE = "What goes well, or is waited for"
+    PREFLIGHT = "What a revision has to show before it serves"
     PODS = "What keeps the pods from becoming ready"
     SPEC = "What the cluster or the operator refuses"
     SOURCE = "What `plimsoll fetch` reports about the source"
@@ -30,6 +31,20 @@ REASONS: Mapping[Origin, Mapping[str, str]] = {
         "StartingPod": "A node prepares the pod: volumes, images, the fetch container.",
         "Fetching": "The model is being fetched. Bytes that arrive are progress, however long it takes.",
         "Loading": "Triton loads the model and warms it up.",
+    },
+    Origin.PREFLIGHT: {
+        "PreflightRunning": "A Job examines one model server of the candidate, which has no users.",
+        "PreflightWaiting": "The Job cannot start. The message says what it lacks: a node, an image, a quota.",
+        "PreflightDataMissing": "A ConfigMap that `spec.preflight` names does not exist. Create it, or remove it "
+        "there.",
+        "PreflightError": "The preflight itself did not work, which says nothing about the revision. It is tried again "
+        "after 10 s, 20 s, and so on up to 10 min; Stalled is True when it has failed seven times.",
+        "PreflightFailed": "In `status.preflight`: why it did not work.",
+        "PreflightRejected": "The revision is not good enough, and the message says why; what served keeps serving. "
+        "Correct the model, or what `spec.preflight` asks of it: another question is asked again.",
+        "ReplacingPod": "The preflight left the examined model server restarted or grown, so another one takes "
+        "its place.",
+        "Unverified": "The revision serves without a preflight, because `preflight.whenNoStable` is Serve.",
     },
     Origin.PODS: {
         "InsufficientCapacity": "No node fits. Free or add what the message names, or ask for less.",
@@ -92,6 +107,7 @@ REASONS: Mapping[Origin, Mapping[str, str]] = {
     },
     Origin.EVENT: {
         "RevisionCreated": "A revision was made for a new spec.",
+        "PreflightPassed": "The candidate has shown what it had to; it is scaled up and takes over.",
         "RevisionRemoved": "The pods of an unused revision were removed.",
     },
 }

@@ -11,7 +11,7 @@ PACKAGES = ("core", "controller", "fetch")
 """Packages whose reasons reach a user's conditions and Events."""
 
 _CAMEL_CASE = re.compile(r"([A-Z][a-z]+)+")
-_OUTCOMES = {"Invalid", "NotYet", "Diagnosis", "Announcement", "scaling", "preparing", "cannot_start"}
+_OUTCOMES = {"Invalid", "NotYet", "Diagnosis", "Announcement", "Waiting", "scaling", "preparing", "cannot_start"}
 """Callables whose first (an announcement's second) argument is a reason."""
 
 

@@ -14,13 +14,17 @@ CONDITIONS = ("Serving", "Ready", "Reconciling", "Stalled")
 
 
 def manifest(name: str, namespace: str, uri: str, **spec: Any) -> dict[str, Any]:
-    """Returns a ModelDeployment that trusts the in-cluster registry."""
+    """Returns a ModelDeployment that trusts the in-cluster registry, without a preflight unless `spec` asks for one.
+
+    With `preflight=None` it asks for what a manifest that says nothing gets.
+    """
     model = {"uri": uri, "credentials": {"caConfigMapRef": {"name": CA_CONFIG_MAP}}, **spec.pop("model", {})}
+    asked = {"model": model, "preflight": {"mode": "Skip"}, **spec}
     return {
         "apiVersion": "plimsoll.dev/v1alpha1",
         "kind": "ModelDeployment",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"model": model, **spec},
+        "spec": {name: value for name, value in asked.items() if value is not None},
     }
 
 

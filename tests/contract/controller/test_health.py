@@ -19,7 +19,7 @@ async def test_without_a_server_it_lives_and_is_not_ready_until_the_caches_are_f
         assert await get(running, "/livez") == (200, "ok\n")
         assert await get(running, "/readyz") == (
             503,
-            "waiting for modeldeployments, controllerrevisions, deployments, services, pods\n",
+            "waiting for modeldeployments, controllerrevisions, deployments, services, pods, jobs, configmaps\n",
         )
         assert 'plimsoll_cache_relists{kind="Deployment"} 0.0' in (await get(running, "/metrics"))[1]
         await operated.api.start()

@@ -26,6 +26,8 @@ from typing_extensions import override
 
 from plimsoll.config import ControllerConfig
 from plimsoll.controller.app import Controller, LeadershipLost
+from plimsoll.controller.report_key import ReportKey
+from plimsoll.controller.reports import Reports
 from plimsoll.core.names import MODEL_LABEL
 from plimsoll.kube.clock import Clock
 from plimsoll.kube.connection import Connection
@@ -99,11 +101,19 @@ def is_write(asked: Asked) -> bool:
 
 
 class WithoutKopf(Controller):
-    """Kopf is one more trigger, and each key has two."""
+    """Kopf is one more trigger, and each key has two; pods share one address, and so their port is a free one."""
+
+    def __init__(self, config: ControllerConfig, clock: Clock, report_port: int) -> None:
+        super().__init__(config, clock)
+        self._fetches_from = clock, report_port
 
     @override
     async def _kopf(self, connection: Connection) -> None:
         await asyncio.Event().wait()
+
+    @override
+    def _reports(self, key: ReportKey) -> Reports:
+        return Reports(key, *self._fetches_from)
 
 
 @dataclass
@@ -134,6 +144,8 @@ class World:
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     stuck: dict[str, JsonObject] = field(default_factory=dict)
     """By model: the status in which its pods stay; others become ready."""
+    report_port: int = field(default_factory=free_port)
+    """Where the pods of preflights hand their reports out."""
 
     def clock(self) -> Clock:
         """Virtual time, which starts with the real one: the fake writes real times into its objects."""
@@ -151,7 +163,7 @@ class World:
                 **settings,
             }
         )
-        running = Running(asyncio.create_task(WithoutKopf(config, self.clock()).run()), port)
+        running = Running(asyncio.create_task(WithoutKopf(config, self.clock(), self.report_port).run()), port)
         try:
             yield running
         finally:

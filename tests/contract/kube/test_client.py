@@ -56,6 +56,13 @@ class TestVerbs:
             await client.get(CONFIGMAPS, "ns", "x")
         assert api.counters.writes == 3
 
+    async def test_only_its_metadata(self, api: FakeApi, client: Client) -> None:
+        made = api.cluster.add(CONFIGMAPS, configmap("x", {"blob": "x" * 1_000_000}, annotations={"a": "b"}))
+        seen = await client.get(CONFIGMAPS, "ns", "x", metadata_only=True)
+        assert seen == {
+            "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": made["metadata"]
+        }  # fmt: skip
+
     async def test_a_taken_name(self, client: Client) -> None:
         await client.create(CONFIGMAPS, configmap("x"))
         with pytest.raises(AlreadyExists):
@@ -146,6 +153,13 @@ class TestLists:
         api.cluster.add(CONFIGMAPS, configmap("x"))
         async for page in client.list_pages(CONFIGMAPS):
             assert [(item["apiVersion"], item["kind"]) for item in page.items] == [("v1", "ConfigMap")]
+
+    async def test_only_their_metadata(self, api: FakeApi, client: Client) -> None:
+        made = [api.cluster.add(CONFIGMAPS, configmap(name)) for name in ("a", "b", "c")]
+        pages = client.list_pages(CONFIGMAPS, limit=2, metadata_only=True)
+        seen = [item async for page in pages for item in page.items]
+        assert [item["metadata"] for item in seen] == [obj["metadata"] for obj in made]
+        assert not any("data" in item for item in seen)
 
     async def test_namespaces_are_kept_apart(self, api: FakeApi, client: Client) -> None:
         api.cluster.add(CONFIGMAPS, configmap("x"))
@@ -326,6 +340,15 @@ class TestWatch:
         api.cluster.change(CONFIGMAPS, "ns", "a", lambda obj: obj["metadata"].update(labels={"app": "x"}))
         events = await self.read(client, first["metadata"]["resourceVersion"], 2, label_selector="app=x")
         assert events == [("DELETED", "a"), ("ADDED", "a")]
+
+    async def test_only_the_metadata_of_what_changes(self, api: FakeApi, client: Client) -> None:
+        version = str(api.cluster.storage.version)
+        made = api.cluster.add(CONFIGMAPS, configmap("a"))
+        stream = client.watch(CONFIGMAPS, resource_version=version, timeout_s=10, metadata_only=True)
+        async with aclosing(stream):
+            event = await anext(stream)
+        assert event.object["metadata"] == made["metadata"]
+        assert "data" not in event.object
 
     async def test_bookmarks_come_through(self, api: FakeApi, client: Client) -> None:
         api.watches.bookmark_s = 0.01

@@ -1,4 +1,4 @@
-"""Values the API server fills into Deployments and Services: what makes a naive comparison see drift everywhere."""
+"""Values the API server fills into Deployments, Jobs and Services: what makes naive comparisons see drift."""
 
 from __future__ import annotations
 
@@ -36,6 +36,23 @@ def default_deployment(obj: Json) -> None:
     if spec["strategy"].get("type") == "RollingUpdate":
         _set(spec["strategy"].setdefault("rollingUpdate", {}), maxSurge="25%", maxUnavailable="25%")
     default_pod_spec(spec["template"].setdefault("spec", {}))
+
+
+def default_job(obj: Json) -> None:
+    """Counts, and the whole pod template; the selector and its labels need the uid and are left out."""
+    spec = obj.setdefault("spec", {})
+    replacement = "Failed" if "podFailurePolicy" in spec else "TerminatingOrFailed"
+    _set(
+        spec,
+        completions=1,
+        parallelism=1,
+        backoffLimit=6,
+        completionMode="NonIndexed",
+        suspend=False,
+        manualSelector=False,
+        podReplacementPolicy=replacement,
+    )
+    default_pod_spec(spec.setdefault("template", {}).setdefault("spec", {}))
 
 
 def default_pod_spec(spec: Json) -> None:

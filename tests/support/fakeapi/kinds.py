@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tests.support.fakeapi import schema
-from tests.support.fakeapi.defaults import default_deployment, default_service
+from tests.support.fakeapi.defaults import default_deployment, default_job, default_service
 from tests.support.fakeapi.schema import Node
 
 from plimsoll.api.crd import structural_schema
@@ -83,7 +83,7 @@ BUILT_IN = (
     Kind(known.SERVICES, node=schema.SERVICE, status=True, default=default_service),
     Kind(
         known.DEPLOYMENTS,
-        node=schema.DEPLOYMENT,
+        node=schema.WORKLOAD,
         status=True,
         scale=True,
         generation=True,
@@ -93,6 +93,15 @@ BUILT_IN = (
     Kind(known.CONTROLLERREVISIONS, immutable=(("data",),)),
     Kind(known.PODS, node=schema.POD, status=True),
     Kind(known.CONFIGMAPS),
+    Kind(known.SECRETS),
+    Kind(
+        known.JOBS,
+        node=schema.WORKLOAD,
+        status=True,
+        generation=True,
+        default=default_job,
+        immutable=(("spec", "template"), ("spec", "podFailurePolicy"), ("spec", "completions")),
+    ),
     Kind(known.EVENTS),
     Kind(known.LEASES, unconditional=False),
     Kind(known.CUSTOMRESOURCEDEFINITIONS, status=True, generation=True),

@@ -15,7 +15,9 @@ PER_NAMESPACE = 100
 
 
 def model_deployment(namespace: str, name: str, *, version: int = 1) -> Json:
-    """A ModelDeployment as a user writes it; another `version` is another model, and so another revision."""
+    """A ModelDeployment as a user writes it, without a preflight; another `version` is another model, and so another
+    revision.
+    """
     digest = hashlib.sha256(f"{namespace}/{name}/{version}".encode()).hexdigest()
     return {
         "apiVersion": MODELDEPLOYMENTS.api_version,
@@ -29,6 +31,7 @@ def model_deployment(namespace: str, name: str, *, version: int = 1) -> Json:
                 "outputs": [{"name": "y", "dataType": "FP32", "dims": [10]}],
             },
             "replicas": 1,
+            "preflight": {"mode": "Skip"},
         },
     }
 

@@ -65,13 +65,14 @@ _POD_SPEC = Node(
 _POD_TEMPLATE = Node(fields={"metadata": METADATA, "spec": _POD_SPEC})
 _STATUS = Node(fields={"conditions": by("type")})
 
-DEPLOYMENT = Node(
+WORKLOAD = Node(
     fields={
         "metadata": METADATA,
         "spec": Node(fields={"selector": ATOMIC, "template": _POD_TEMPLATE}),
         "status": _STATUS,
     }
 )
+"""Deployments and Jobs."""
 POD = Node(fields={"metadata": METADATA, "spec": _POD_SPEC, "status": _STATUS})
 SERVICE = Node(
     fields={

@@ -15,6 +15,7 @@ from tests.support.fakeapi.answers import Refusal
 from tests.support.fakeapi.cluster import Cluster, Target
 from tests.support.fakeapi.control import add_control_routes
 from tests.support.fakeapi.faults import Asked, Cut, Faults
+from tests.support.fakeapi.forms import Form, form_of, whole
 from tests.support.fakeapi.kinds import Kind
 from tests.support.fakeapi.selectors import Matches, label_selector
 from tests.support.fakeapi.storage import Stored
@@ -132,7 +133,7 @@ class FakeApi:
     def _act(self, request: web.Request, verb: str, target: Target, body: Any) -> web.Response:
         match verb:
             case "get":
-                return _json(200, self.cluster.get(target))
+                return _json(200, orjson.loads(form_of(request)(orjson.dumps(self.cluster.get(target)))))
             case "create":
                 return _json(201, self.cluster.create(target, body))
             case "update":
@@ -183,7 +184,7 @@ class FakeApi:
         if rest:
             metadata |= {"continue": f"{version}-{next(self._tokens)}", "remainingItemCount": len(rest)}
             self._snapshots[metadata["continue"]] = rest
-        return _list_response(target.kind, metadata, [stored.raw for _, stored in page])
+        return _list_response(target.kind, metadata, [stored.raw for _, stored in page], form_of(request, listed=True))
 
     def _select(self, request: web.Request, target: Target) -> list[tuple[Key, Stored]]:
         matches = _matches(request)
@@ -201,12 +202,13 @@ class FakeApi:
             position=int(given or 0) or self.cluster.storage.version,
             bookmarks=query.get("allowWatchBookmarks") in {"true", "1"},
             ends_at=time.monotonic() + float(query.get("timeoutSeconds", 3600)),
+            form=form_of(request),
         )
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         if given in {"", "0"}:
             rows = self._select(request, target)
-            await response.write(b"".join(b'{"type":"ADDED","object":%s}\n' % row.raw for _, row in rows))
+            await response.write(b"".join(b'{"type":"ADDED","object":%s}\n' % stream.form(row.raw) for _, row in rows))
         await self.watches.serve(stream, response, request)
         return response
 
@@ -232,9 +234,11 @@ def _field_name(request: web.Request) -> str | None:
     return selector.removeprefix("metadata.name=") or None
 
 
-def _list_response(kind: Kind, metadata: Json, raws: list[bytes]) -> web.Response:
+def _list_response(kind: Kind, metadata: Json, raws: list[bytes], form: Form) -> web.Response:
     head: Json = {"kind": f"{kind.resource.kind}List", "apiVersion": kind.resource.api_version, "metadata": metadata}
-    if "." not in kind.resource.group or kind.resource.group.endswith(".k8s.io"):
+    if form is not whole:
+        raws = [form(raw) for raw in raws]
+    elif "." not in kind.resource.group or kind.resource.group.endswith(".k8s.io"):
         # Items of built-in kinds come without apiVersion and kind, items of custom resources with them.
         identity = {"apiVersion": kind.resource.api_version, "kind": kind.resource.kind}
         skip = len(orjson.dumps(identity)) - 1

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import orjson
 from aiohttp import web
 from tests.support.fakeapi import answers
+from tests.support.fakeapi.forms import Form, whole
 from tests.support.fakeapi.selectors import Matches
 from tests.support.fakeapi.storage import Change, Storage
 
@@ -31,6 +32,7 @@ class Stream:
     position: int
     bookmarks: bool
     ends_at: float
+    form: Form = whole
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     cut: bool = False
     error: Json | None = None
@@ -163,7 +165,7 @@ def _event(stream: Stream, change: Change) -> bytes | None:
     is_now = not change.deleted and stream.matches(change.new.labels)
     if not was and not is_now:
         return None
-    return _line("MODIFIED" if was and is_now else "ADDED" if is_now else "DELETED", change.new.raw)
+    return _line("MODIFIED" if was and is_now else "ADDED" if is_now else "DELETED", stream.form(change.new.raw))
 
 
 def _line(kind: str, raw: bytes) -> bytes:

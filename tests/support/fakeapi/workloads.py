@@ -199,6 +199,7 @@ def _ready_status(pod: Json) -> Json:
 
     return {
         "phase": "Running",
+        "podIP": "127.0.0.1",
         "conditions": [_condition("PodScheduled", met=True), _condition("Ready", met=True)],
         "initContainerStatuses": states("initContainers", completed),
         "containerStatuses": states("containers", started),

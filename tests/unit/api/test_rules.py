@@ -65,6 +65,17 @@ def test_every_rule_names_its_field_and_says_more() -> None:
             "annotations",
             "env",
             "resourceClaims",
+        } | {
+            "percentile",
+            "max",
+            "headroom",
+            "budget",
+            "requestsPerSecond",
+            "enforce",
+            "maxLoss",
+            "reference",
+            "tolerance",
+            "errorRate",
         }
         assert way_out
 

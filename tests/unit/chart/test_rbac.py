@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import yaml
 from tests.unit.chart.rendering import manifests, one
 
 CHILD_VERBS = {"get", "list", "watch", "create", "patch", "delete"}
@@ -14,7 +15,9 @@ CONTROLLER = {
     ("apps", "deployments"): CHILD_VERBS,
     ("apps", "controllerrevisions"): CHILD_VERBS,
     ("", "services"): CHILD_VERBS,
-    ("", "pods"): READ_VERBS,
+    ("", "pods"): READ_VERBS | {"delete"},
+    ("batch", "jobs"): CHILD_VERBS,
+    ("", "configmaps"): CHILD_VERBS - {"delete"},
     ("", "events"): {"get", "create", "patch"},
 }
 EDIT = {
@@ -44,12 +47,13 @@ def test_each_cluster_role_grants_exactly_this(name: str, expected: dict[tuple[s
     assert rights(one("ClusterRole", name=name)) == expected
 
 
-def test_no_rule_has_a_wildcard_or_reaches_secrets() -> None:
+def test_no_rule_has_a_wildcard_or_reaches_secrets_of_others() -> None:
     roles = [m for m in manifests() if m["kind"] in {"ClusterRole", "Role"}]
-    assert len(roles) == 4
+    assert len(roles) == 5
     for rule in (rule for role in roles for rule in role["rules"]):
         assert "*" not in {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
-        assert not {"secrets", "configmaps", "serviceaccounts", "nodes"} & set(rule["resources"])
+        assert not {"serviceaccounts", "nodes"} & set(rule["resources"])
+        assert "secrets" not in rule["resources"] or rule["resourceNames"] == ["plimsoll-report-key"]
         assert not {"bind", "escalate", "impersonate"} & set(rule["verbs"])
         assert "nonResourceURLs" not in rule
 
@@ -64,10 +68,26 @@ def test_status_is_in_no_aggregated_role() -> None:
     assert all(("plimsoll.dev", "modeldeployments/status") not in rights(role) for role in aggregated)
 
 
-def test_the_lease_is_limited_by_name_wherever_a_name_can_limit() -> None:
-    rules = one("Role", {"lease": {"name": "pilot", "duration": "9s", "renewDeadline": "6s", "retryPeriod": "2s"}})[
-        "rules"
+@pytest.mark.parametrize("prefix", ["plimsoll", "pilot"])
+def test_of_secrets_the_release_may_fill_its_own_alone(prefix: str) -> None:
+    values = {"fullnameOverride": prefix}
+    secret = one("Secret", values)["metadata"]["name"]
+    role = one("Role", values, name=secret)
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [secret], "verbs": ["get", "patch"]}
     ]
+    assert role["metadata"]["namespace"] == one("Secret", values)["metadata"]["namespace"]
+    assert yaml.safe_load(one("ConfigMap", values)["data"]["config.yaml"])["reportKeySecret"] == secret
+
+
+def test_an_upgrade_leaves_what_is_in_the_secret() -> None:
+    """What a manifest does not mention, Helm does not touch."""
+    assert not {"data", "stringData", "immutable"} & set(one("Secret"))
+
+
+def test_the_lease_is_limited_by_name_wherever_a_name_can_limit() -> None:
+    lease = {"name": "pilot", "duration": "9s", "renewDeadline": "6s", "retryPeriod": "2s"}
+    rules = one("Role", {"lease": lease}, name="plimsoll-lease")["rules"]
     assert [(rule.get("resourceNames"), rule["verbs"]) for rule in rules] == [
         (["pilot"], ["get", "update"]),
         (None, ["create"]),
@@ -77,7 +97,7 @@ def test_the_lease_is_limited_by_name_wherever_a_name_can_limit() -> None:
 def test_bindings_name_the_account_that_the_deployment_uses() -> None:
     values = {"serviceAccount": {"create": False, "name": "captain"}}
     bindings = [m for m in manifests(values) if m["kind"] in {"ClusterRoleBinding", "RoleBinding"}]
-    assert len(bindings) == 2
+    assert len(bindings) == 3
     for binding in bindings:
         assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "captain", "namespace": "plimsoll-system"}]
     assert one("Deployment", values)["spec"]["template"]["spec"]["serviceAccountName"] == "captain"
@@ -86,7 +106,7 @@ def test_bindings_name_the_account_that_the_deployment_uses() -> None:
 @pytest.mark.parametrize(
     ("values", "gone"),
     [
-        ({"rbac": {"create": False}}, {"plimsoll-controller", "plimsoll-lease"}),
+        ({"rbac": {"create": False}}, {"plimsoll-controller", "plimsoll-lease", "plimsoll-report-key"}),
         ({"rbac": {"aggregate": False}}, {"plimsoll-edit", "plimsoll-view"}),
     ],
 )

@@ -44,10 +44,13 @@ class Shell:
 
 
 def model_deployment(**metadata: Any) -> dict[str, Any]:
-    """The smallest manifest."""
+    """The smallest manifest of a revision that serves as soon as it is ready."""
     return {
         "apiVersion": "plimsoll.dev/v1alpha1",
         "kind": "ModelDeployment",
         "metadata": {"name": "digits", **metadata},
-        "spec": {"model": {"uri": f"oci://registry.example.com/models/digits@{DIGEST}"}},
+        "spec": {
+            "model": {"uri": f"oci://registry.example.com/models/digits@{DIGEST}"},
+            "preflight": {"mode": "Skip"},
+        },
     }

@@ -95,6 +95,36 @@ def test_an_edited_manifest_is_planned_over_the_stored_identity(shell: Shell) ->
     assert [verb.partition(" digits")[0] for verb in verbs(report)] == ["Scale Deployment", "WriteStatus"]
 
 
+def test_a_first_revision_waits_for_its_preflight_and_for_the_data_that_it_names(shell: Shell) -> None:
+    """A ConfigMap of a user's own is not watched, but it is in the file."""
+    cluster = cluster_after(shell, ready=True)
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "x", "namespace": "vision", "labels": _template_labels(cluster)},
+        "status": {"podIP": "10.1.0.9", "conditions": [{"type": "Ready", "status": "True"}]},
+    }
+    gated = model_deployment()
+    gated["spec"]["preflight"] = {"golden": {"name": "golden", "key": "golden.json"}}
+    data = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "golden", "namespace": "vision"}}
+    del cluster[0]["status"]
+    service = next(o for o in cluster if o["kind"] == "Service" and o["metadata"]["name"] == "digits")
+    service["spec"]["selector"]["plimsoll.dev/revision"] = "none"
+    without, given = planned(shell, gated, [*cluster, pod]), planned(shell, gated, [*cluster, pod, data])
+    reasons = [
+        next(c["reason"] for c in report["status"]["conditions"] if c["type"] == "Ready") for report in (without, given)
+    ]
+    assert reasons == ["PreflightDataMissing", "PreflightRunning"]
+    assert [verb.split()[1] for verb in verbs(given) if verb.startswith("Create")] == ["Job"]
+    assert [verb for verb in verbs(without) if verb.startswith("Create")] == []
+
+
+def _template_labels(cluster: list[Object]) -> dict[str, str]:
+    deployment = next(o for o in cluster if o["kind"] == "Deployment")
+    labels: dict[str, str] = deployment["spec"]["template"]["metadata"]["labels"]
+    return labels
+
+
 def test_a_world_file_is_manifest_and_cluster_in_one(shell: Shell) -> None:
     cluster = cluster_after(shell, ready=True)
     file = shell.file("world.json", json.dumps({"apiVersion": "v1", "kind": "List", "items": cluster}))

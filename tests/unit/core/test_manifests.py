@@ -16,6 +16,7 @@ from plimsoll.core.render.pod import GRACE_SECONDS, PRE_STOP_SECONDS, fetch_requ
 from plimsoll.core.render.revision import render_revision
 from plimsoll.core.render.service import render_revision_service, render_stable_service
 from plimsoll.core.snapshot import RENDER_VERSION, intent_digest
+from plimsoll.core.world import Revision
 
 Golden = Callable[[str, str], None]
 
@@ -90,18 +91,27 @@ def test_services(spec: str, golden: Golden) -> None:
     golden(f"manifests/{spec}-revision-service.yaml", text_of(render_revision_service(owner.metadata, name)))
 
 
-@pytest.mark.parametrize("spec", SPECS)
-def test_deployment_of_render_version_1(spec: str, golden: Golden) -> None:
-    """A change of these two files restarts the model pods of every user at the next upgrade of the operator.
+def of_render_version(version: int, owner: ModelDeployment) -> Revision:
+    """The revision as an operator of that time made it; its name was made of its snapshot of that time."""
+    snapshot = replace(revision_of(owner).snapshot, render_version=version)
+    return replace(revision_of(owner), snapshot=snapshot, name=snapshot.name_for(owner.metadata.name))
 
-    What changes a pod's answers needs a new render version, which new revisions get while old ones are rendered as
-    they were. Only before the first release may these files simply be rewritten.
+
+@pytest.mark.parametrize("version", range(1, RENDER_VERSION + 1))
+@pytest.mark.parametrize("spec", SPECS)
+def test_deployment_of_each_render_version(spec: str, version: int, golden: Golden) -> None:
+    """A change of these files restarts the model pods of every user at the next upgrade of the operator.
+
+    What changes a pod needs a new render version, which new revisions get while old ones are rendered as they were.
+    Only before the first release may these files simply be rewritten.
     """
     owner = owner_of(spec)
-    revision = revision_of(owner)
-    assert revision.snapshot.render_version == RENDER_VERSION == 1
-    manifest = render_deployment(owner, revision, first_replicas=owner.spec.replicas)
-    golden(f"manifests/{spec}-deployment-render-1.yaml", text_of(manifest))
+    manifest = render_deployment(owner, of_render_version(version, owner), first_replicas=owner.spec.replicas)
+    golden(f"manifests/{spec}-deployment-render-{version}.yaml", text_of(manifest))
+
+
+def test_newest_revisions_have_the_newest_render_version() -> None:
+    assert revision_of(owner_of("minimal")).snapshot.render_version == RENDER_VERSION
 
 
 def test_a_retired_deployment_differs_by_its_mark_only() -> None:
@@ -148,11 +158,28 @@ def test_the_pod_meets_the_restricted_standard(spec: str) -> None:
 
 def test_credentials_are_seen_by_fetch_only() -> None:
     pod = pod_of("full")["spec"]
-    (fetch,), (server,) = pod["initContainers"], pod["containers"]
-    mounts = {container["name"]: {m["mountPath"] for m in container["volumeMounts"]} for container in (fetch, server)}
+    (fetch, examiner), (server,) = pod["initContainers"], pod["containers"]
+    mounts = {c["name"]: {m["mountPath"] for m in c["volumeMounts"]} for c in (fetch, examiner, server)}
     assert {"/credentials", "/ca", "/source"} <= mounts["fetch"]
-    assert not {"/credentials", "/ca", "/source"} & mounts["triton"]
-    assert [m["readOnly"] for m in server["volumeMounts"] if m["name"] == "models"] == [True]
+    for other in (examiner, server):
+        assert not {"/credentials", "/ca", "/source"} & mounts[other["name"]]
+        assert [m["readOnly"] for m in other["volumeMounts"] if m["name"] == "models"] == [True]
+
+
+def test_the_examiner_sees_the_servers_processes_and_neither_starts_nor_ends_the_pod() -> None:
+    pod = pod_of("minimal")["spec"]
+    examiner = pod["initContainers"][1]
+    assert pod["shareProcessNamespace"]
+    assert (examiner["name"], examiner["args"], examiner["restartPolicy"]) == ("examiner", ["examine"], "Always")
+    assert not {"startupProbe", "readinessProbe", "livenessProbe"} & examiner.keys()
+    assert examiner["image"] == pod["initContainers"][0]["image"]
+
+
+def test_a_revision_of_before_the_examiner_has_none() -> None:
+    owner = owner_of("full")
+    pod = render_deployment(owner, of_render_version(1, owner))["spec"]["template"]["spec"]
+    assert [container["name"] for container in pod["initContainers"]] == ["fetch"]
+    assert "shareProcessNamespace" not in pod
 
 
 def test_what_the_user_says_about_the_pod_cannot_move_it_elsewhere() -> None:

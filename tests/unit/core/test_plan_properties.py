@@ -21,21 +21,25 @@ from tests.support.builders import (
     fetch_failed,
     fetched,
     fetching,
+    job_of,
     observed,
     pod_of,
     revision_of,
     revision_service_of,
     stable_service_of,
     triton,
+    verdict_of,
     with_status,
 )
 from tests.support.model_cluster import ModelCluster
 
 from plimsoll.api.base import broken_rules
+from plimsoll.api.preflight_report import Outcome
 from plimsoll.api.v1alpha1 import ModelDeployment, ModelDeploymentStatus, Resources
-from plimsoll.core.actions import Delete, WriteStatus
+from plimsoll.core.actions import Create, Delete, WriteStatus
 from plimsoll.core.plan import plan
-from plimsoll.core.world import Child, Failure, FailureKind, Observed, Pod, ReplicasOwner
+from plimsoll.core.preflight.key import verdict_key
+from plimsoll.core.world import Child, Failure, FailureKind, JobPod, Observed, Pod, ReplicasOwner
 
 NAMES = st.sampled_from(["x", "y", "input__0"])
 QUANTITIES = st.one_of(st.integers(0, 64).map(str), st.sampled_from(["500m", "0.5", "1.5Gi", "4Gi", "2000m", "1k"]))
@@ -173,6 +177,8 @@ def pods(draw: st.DrawFn) -> list[Pod]:
             unschedulable=draw(st.sampled_from(["", "Insufficient nvidia.com/gpu"])),
             ready=draw(st.booleans()),
             deleting=draw(st.booleans()),
+            uid=draw(st.sampled_from(["", "pod-uid", f"uid-{number}"])),
+            ip=draw(st.sampled_from(["", "10.0.0.7", "fd00::7"])),
             failure=draw(st.sampled_from(["", "", "", "Evicted"])),
             fetch=draw(FETCHES),
             triton=draw(SERVERS),
@@ -210,6 +216,59 @@ def children(draw: st.DrawFn) -> list[Child]:
     return made
 
 
+GOLDEN = {"name": "cases", "key": "golden.json"}
+PREFLIGHTS: list[dict[str, Any]] = [{"mode": "Skip"}, {}, {}, {"mode": "Warn"}, {"whenNoStable": "Serve"}]
+PREFLIGHTS += [{"golden": GOLDEN}]
+DATA = {"cases": "1"}
+JOB_PODS = st.none() | st.builds(
+    JobPod,
+    st.just("job-pod"),
+    st.just("job-pod-uid"),
+    ip=st.sampled_from(["", "10.0.0.9"]),
+    ready=st.booleans(),
+    termination_message=st.sampled_from(["", "[]", "garbage", '{"outcome":"Passed"}']),
+    exit_code=st.sampled_from([None, 0, 1, 3, 137]),
+    unschedulable=st.sampled_from(["", "no node."]),
+    failure=st.sampled_from(["", "Evicted"]),
+)
+
+
+@st.composite
+def answers(draw: st.DrawFn, owner: ModelDeployment) -> list[Child]:
+    """Jobs and verdicts, on the present question or on any other, of anybody's."""
+    made: list[Child] = []
+    stables = [None, *(revision.name for revision in REVISIONS)]
+    for revision in REVISIONS:
+        keys = [verdict_key(owner.spec, revision, stable, data) for stable in stables for data in ({}, DATA)]
+        key = st.sampled_from(["", "x" * 100, *keys])
+        if draw(st.booleans()):
+            job = job_of(
+                revision,
+                draw(key),
+                owner_uid=draw(OWNERS),
+                created_at=draw(TIMES),
+                attempt=draw(COUNTS),
+                deleting=draw(st.booleans()),
+                ended=draw(st.booleans()),
+                pod=draw(JOB_PODS),
+            )
+            made.append(job)
+        if draw(st.booleans()):
+            verdict = verdict_of(
+                revision,
+                draw(key),
+                draw(st.sampled_from(Outcome)),
+                owner_uid=draw(st.sampled_from([revision.uid, revision.uid, "", STRANGER_UID])),
+                at=draw(TIMES),
+                attempt=draw(st.sampled_from([-1, 0, 1, 7, 10**12])),
+                harmed=draw(st.booleans()),
+                message=draw(st.sampled_from(["", "It is so.", "m" * 2000])),
+                max_batch_size=draw(st.sampled_from([None, 0, -1])),
+            )
+            made.append(verdict)
+    return made
+
+
 FAILURES = st.none() | st.builds(Failure, st.sampled_from(FailureKind), st.just("Refused"), st.just("It is refused"))
 
 
@@ -220,13 +279,17 @@ def worlds(draw: st.DrawFn) -> Observed:
     spec = {"replicas": draw(COUNTS), **draw(some(runtime=RUNTIMES))}
     stable = draw(st.none() | st.sampled_from([*(revision.name for revision in REVISIONS), "digits-gone"]))
     status = draw(st.none() | st.just(ModelDeploymentStatus(observed_generation=1, stable=stable)))
-    return observed(
-        digits(model, status=status, **spec),
+    preflight = draw(st.sampled_from(PREFLIGHTS))
+    owner = digits(model, status=status, preflight=preflight, **spec)
+    world = observed(
+        owner,
         *draw(children()),
         *draw(pods()),
+        *draw(answers(owner)),
         defaults=draw(st.sampled_from([DEFAULTS, UPGRADED_DEFAULTS])),
         failure=draw(FAILURES),
     )
+    return replace(world, config_map_versions=draw(st.sampled_from([{}, {"cases": ""}, DATA])))
 
 
 def reordered(world: Observed) -> Observed:
@@ -239,6 +302,8 @@ def reordered(world: Observed) -> Observed:
         deployments=back(world.deployments),
         services=back(world.services),
         pods=back(world.pods),
+        jobs=back(world.jobs),
+        verdicts=back(world.verdicts),
     )
 
 
@@ -269,7 +334,10 @@ def test_nothing_is_deleted_that_is_wanted_or_serves_or_belongs_to_others(world:
     for action in decided.actions:
         if isinstance(action, Delete):
             assert action.name not in selected
-            kinds = {"Deployment": world.deployments, "Service": world.services}
+            if action.kind == "Pod":
+                assert world.pods[action.name].uid == action.uid != ""
+                continue
+            kinds = {"Deployment": world.deployments, "Service": world.services, "Job": world.jobs}
             child = kinds.get(action.kind, world.revisions)[action.name]  # type: ignore[attr-defined]
             assert child.owner_uid == UID
 
@@ -283,3 +351,28 @@ def test_messages_fit_and_never_end_in_two_stops(world: Observed) -> None:
                 assert len(condition.message) <= 1024
                 assert not condition.message.endswith(".")
     assert decided.requeue_at is None or decided.requeue_at.tzinfo is not None
+
+
+@given(worlds())
+def test_traffic_moves_to_nothing_that_is_asked_and_has_not_passed(world: Observed) -> None:
+    """Unless no replicas are wanted, or it served before."""
+    before = world.object.status.stable if world.object.status else None
+    for action in plan(world, NOW).actions:
+        if not isinstance(action, WriteStatus) or action.status.stable in (None, before):
+            continue
+        stable = str(action.status.stable)
+        deployment, service = world.deployments[stable], world.services.get("digits")
+        selected = service is not None and service.revision == stable and deployment.ready
+        verdict = world.verdicts.get(f"{stable}-preflight")
+        preflight = world.object.spec.preflight
+        free = preflight and (preflight.mode == "Skip" or preflight.when_no_stable == "Serve")
+        said = verdict is not None and verdict.outcome is not Outcome.ERROR
+        assert free or selected or deployment.replicas == 0 or said, f"{stable} has shown nothing"
+
+
+@given(worlds())
+def test_a_plan_makes_one_job_at_most_and_keeps_no_other(world: Observed) -> None:
+    made = [a for a in plan(world, NOW).actions if isinstance(a, Create) and a.kind == "Job"]
+    assert len(made) <= 1
+    for action in made:
+        assert not any(job.name == action.manifest["metadata"]["name"] for job in world.jobs.values())

@@ -69,6 +69,8 @@ INSIDE = {
 OUTSIDE = {
     "model.credentials": {"secretRef": {"name": "other"}, "caConfigMapRef": {"name": "ca"}},
     "replicas": 7,
+    "objective": {"latency": [{"percentile": "99", "max": "200ms"}]},
+    "preflight": {"budget": "1m", "golden": {"name": "golden", "key": "golden.json"}},
     "runtime.drain": "5m",
     "runtime.pod.labels": {"team": "vision"},
     "runtime.pod.annotations": {"note": "x"},
@@ -296,8 +298,8 @@ def test_a_snapshot_survives_storage() -> None:
 
 
 PINNED = [
-    (wire_spec(), "d3f2494b09362692", "digits-9bd9e3b578"),
-    (FULL, "5c800a8a9103a364", "digits-a5fdae4f34"),
+    (wire_spec(), "d3f2494b09362692", "digits-9468241531"),
+    (FULL, "5c800a8a9103a364", "digits-727aff0f73"),
     (
         {
             "model": {
@@ -309,7 +311,7 @@ PINNED = [
             "runtime": {"pod": {"runtimeClassName": "nvidia"}},
         },
         "7ade9dc72bc676ed",
-        "digits-d2956f3a99",
+        "digits-d67899314b",
     ),
 ]
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from plimsoll.api.v1alpha1 import ModelDeployment
-from plimsoll.core.names import NUMBER_ANNOTATION, RETIRED_AT_ANNOTATION, pod_selector, revision_labels
+from plimsoll.core.names import (
+    NUMBER_ANNOTATION,
+    RETIRED_AT_ANNOTATION,
+    SERVED_ANNOTATION,
+    pod_selector,
+    revision_labels,
+)
 from plimsoll.core.render.manifest import Manifest, child_manifest
 from plimsoll.core.render.pod import render_pod_template
 from plimsoll.core.world import Revision
@@ -15,7 +21,12 @@ _NEVER_SECONDS = 2_147_483_647
 
 
 def render_deployment(
-    owner: ModelDeployment, revision: Revision, *, retired_at: datetime | None = None, first_replicas: int | None = None
+    owner: ModelDeployment,
+    revision: Revision,
+    *,
+    retired_at: datetime | None = None,
+    served: bool = False,
+    first_replicas: int | None = None,
 ) -> Manifest:
     """Returns the Deployment of `revision`.
 
@@ -23,11 +34,14 @@ def render_deployment(
         owner: The ModelDeployment.
         revision: What the pods are.
         retired_at: Since when it gets no traffic; None while it may.
+        served: It has been stable and was retired, now or before.
         first_replicas: Replicas at creation. Left out afterwards: replicas have a field manager of their own.
     """
-    annotations = {NUMBER_ANNOTATION: str(revision.number)}
-    if retired_at:
-        annotations[RETIRED_AT_ANNOTATION] = retired_at.isoformat()
+    annotations = {
+        NUMBER_ANNOTATION: str(revision.number),
+        **({RETIRED_AT_ANNOTATION: retired_at.isoformat()} if retired_at else {}),
+        **({SERVED_ANNOTATION: "true"} if served else {}),
+    }
     spec = {
         "revisionHistoryLimit": 1,
         "progressDeadlineSeconds": _NEVER_SECONDS,
@@ -35,14 +49,9 @@ def render_deployment(
         "selector": {"matchLabels": pod_selector(owner.metadata.name, revision.name)},
         "template": render_pod_template(owner, revision),
     }
+    labels = revision_labels(owner.metadata.name, revision.name)
     manifest = child_manifest(
-        "apps/v1",
-        "Deployment",
-        revision.name,
-        owner.metadata,
-        revision_labels(owner.metadata.name, revision.name),
-        annotations=annotations,
-        spec=spec,
+        "apps/v1", "Deployment", revision.name, owner.metadata, labels, annotations=annotations, spec=spec
     )
     if first_replicas is not None:
         manifest["spec"]["replicas"] = first_replicas

@@ -24,8 +24,17 @@ def child_manifest(
     """Returns a child owned by ModelDeployment `owner`, with the digest of its content as an annotation.
 
     The owner reference does not block the owner's deletion: nothing here needs to outlive or delay it.
+
+    Args:
+        api_version: As in the manifest.
+        kind: As in the manifest.
+        name: Its name.
+        owner: The ModelDeployment.
+        labels: Its labels.
+        content: `spec`, `data`, ...; `annotations`; `owned_by` where a child of `owner` owns it instead.
     """
     annotations: dict[str, str] = content.pop("annotations", {})
+    owned_by: Manifest = content.pop("owned_by", None) or owner_reference(API_VERSION, KIND, owner.name, owner.uid)
     manifest: Manifest = {
         "apiVersion": api_version,
         "kind": kind,
@@ -34,18 +43,21 @@ def child_manifest(
             "namespace": owner.namespace,
             "labels": dict(labels),
             "annotations": dict(annotations),
-            "ownerReferences": [
-                {
-                    "apiVersion": API_VERSION,
-                    "kind": KIND,
-                    "name": owner.name,
-                    "uid": owner.uid,
-                    "controller": True,
-                    "blockOwnerDeletion": False,
-                }
-            ],
+            "ownerReferences": [owned_by],
         },
         **content,
     }
     manifest["metadata"]["annotations"][DIGEST_ANNOTATION] = manifest_digest_of(manifest)
     return manifest
+
+
+def owner_reference(api_version: str, kind: str, name: str, uid: str) -> Manifest:
+    """Returns a reference to the controlling owner that does not block its deletion."""
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "name": name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }

@@ -1,5 +1,6 @@
-"""The model pod: `plimsoll fetch` as init container, then Triton. Meets the *restricted* Pod Security Standard.
+"""The model pod: `plimsoll fetch` as init container, the examiner as sidecar, then Triton.
 
+Meets the *restricted* Pod Security Standard.
 Every number here was measured against Triton 2.51 and Kubernetes 1.36; see operator/docs/adr/.
 """
 
@@ -12,7 +13,15 @@ from plimsoll.api.base import to_wire
 from plimsoll.api.quantity import whole
 from plimsoll.api.v1alpha1 import ModelDeployment, ModelFormat
 from plimsoll.core.environment import literal, literal_json
-from plimsoll.core.names import GRPC_PORT, HTTP_PORT, METRICS_PORT, pod_selector, revision_labels
+from plimsoll.core.names import (
+    EXAMINER_PORT,
+    GRPC_PORT,
+    HTTP_PORT,
+    METRICS_PORT,
+    pod_selector,
+    revision_labels,
+)
+from plimsoll.core.render.security import CONTAINER_SECURITY, POD_SECURITY, beside_triton
 from plimsoll.core.snapshot import GPU_RESOURCE, STORAGE_RESOURCE, Snapshot
 from plimsoll.core.world import Revision
 
@@ -23,7 +32,9 @@ EXIT_TIMEOUT_SECONDS = 30
 GRACE_SECONDS = PRE_STOP_SECONDS + EXIT_TIMEOUT_SECONDS + 5
 """preStop consumes grace; less than this ends in SIGKILL."""
 
-_USER_ID = 10001
+EXAMINER_SINCE = 2
+"""Render version; pods of older revisions would be restarted by a new container."""
+
 _SHARED_MEMORY = "256Mi"
 """Python backends need 1 MiB and more per model instance; the container default of 64 MiB is too small for several."""
 _SCRATCH = "1Gi"
@@ -32,6 +43,7 @@ _FETCH_MEMORY_REQUEST = "64Mi"
 _FETCH_MEMORY_LIMIT = "512Mi"
 _SCRATCH_MOUNT = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - a volume of the pod
 _PROBE_PYTHON = ["python3", "-I", "-S"]
+_POD_UID = {"name": "POD_UID", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.uid"}}}
 _STARTUP_ATTEMPTS = 3600
 """Start-up attempts, 2 s apart: loading tens of gigabytes is not a failure; lack of progress is judged elsewhere."""
 
@@ -47,28 +59,20 @@ def render_pod_template(owner: ModelDeployment, revision: Revision) -> dict[str,
 
 
 def _pod_spec(owner: ModelDeployment, revision: Revision) -> dict[str, Any]:
+    examined = has_examiner(revision.snapshot)
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER_ID,
-            "runAsGroup": _USER_ID,
-            "fsGroup": _USER_ID,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "initContainers": [_fetch_container(owner, revision)],
+        **({"shareProcessNamespace": True} if examined else {}),
+        "securityContext": dict(POD_SECURITY),
+        "initContainers": [
+            _fetch_container(owner, revision),
+            *([_examiner_container(revision.snapshot)] if examined else []),
+        ],
         "containers": [_triton_container(owner, revision)],
         "volumes": _volumes(owner, revision),
     }
-
-
-_RESTRICTED = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}
 
 
 def _fetch_container(owner: ModelDeployment, revision: Revision) -> dict[str, Any]:
@@ -80,7 +84,7 @@ def _fetch_container(owner: ModelDeployment, revision: Revision) -> dict[str, An
         "args": ["fetch"],
         "env": [{"name": "PLIMSOLL_FETCH_REQUEST", "value": literal_json(fetch_request(owner, revision))}],
         "resources": _fetch_resources(snapshot),
-        "securityContext": _RESTRICTED,
+        "securityContext": dict(CONTAINER_SECURITY),
         "terminationMessagePolicy": "File",
         "volumeMounts": [_mount("models", "/models"), _SCRATCH_MOUNT, *_source_mounts(owner, revision)],
     }
@@ -102,6 +106,31 @@ def _fetch_resources(snapshot: Snapshot) -> dict[str, dict[str, str]]:
 
 def _beside_memory(resources: Mapping[str, str]) -> dict[str, str]:
     return {name: resources[name] for name in ("cpu", STORAGE_RESOURCE) if name in resources}
+
+
+def has_examiner(snapshot: Snapshot) -> bool:
+    """Tells whether the pods of a revision show a preflight their processes and the artefact's files."""
+    return snapshot.render_version >= EXAMINER_SINCE
+
+
+def _examiner_container(snapshot: Snapshot) -> dict[str, Any]:
+    """A native sidecar: it starts before Triton, ends after it, and never keeps the pod from being ready."""
+    return {
+        "name": "examiner",
+        "image": snapshot.fetch_image,
+        "imagePullPolicy": "IfNotPresent",
+        "restartPolicy": "Always",
+        "args": ["examine"],
+        "env": [_POD_UID],
+        "ports": [{"name": "examiner", "containerPort": EXAMINER_PORT, "protocol": "TCP"}],
+        "resources": beside_triton(
+            snapshot.limits,
+            requests={"cpu": "5m", "memory": "24Mi"},
+            most={"cpu": "100m", "memory": "64Mi", STORAGE_RESOURCE: "16Mi"},
+        ),
+        "securityContext": dict(CONTAINER_SECURITY),
+        "volumeMounts": [{**_mount("models", "/models"), "readOnly": True}],
+    }
 
 
 def fetch_request(owner: ModelDeployment, revision: Revision) -> dict[str, Any]:
@@ -137,7 +166,7 @@ def _triton_container(owner: ModelDeployment, revision: Revision) -> dict[str, A
             {"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"},
         ],
         "resources": {**resources, **({"claims": claims} if claims else {})},
-        "securityContext": _RESTRICTED,
+        "securityContext": dict(CONTAINER_SECURITY),
         "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
         **_probes(name),
         "volumeMounts": [
@@ -151,7 +180,7 @@ def _triton_container(owner: ModelDeployment, revision: Revision) -> dict[str, A
 def _environment(given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Returns the environment: the user may switch telemetry on, but not choose the word that locks administration."""
     by_name: dict[str, dict[str, Any]] = {
-        "POD_UID": {"name": "POD_UID", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.uid"}}},
+        "POD_UID": _POD_UID,
         "ORT_DISABLE_TELEMETRY": {"name": "ORT_DISABLE_TELEMETRY", "value": "1"},
     }
     by_name |= {
