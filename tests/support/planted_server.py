@@ -15,8 +15,8 @@ from tests.support.preflighting import context, golden, request
 
 from plimsoll.api.preflight_report import Figures, PhaseName, PreflightReport
 from plimsoll.preflight.client import Session
-from plimsoll.preflight.inputs import Case
 from plimsoll.preflight.event_loop import run_precisely
+from plimsoll.preflight.inputs import Case
 from plimsoll.preflight.phases import Outcome, Phase
 from plimsoll.preflight.progress import LineProgress
 from plimsoll.preflight.request import Examiner, Request

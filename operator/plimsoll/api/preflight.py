@@ -26,7 +26,7 @@ _NOTHING = r"^[0.]+%?(e-?[0-9]+)?$"
 """Zero, as a decimal or a percentage."""
 _ALL = "100"
 """How a percentage of everything begins, and no other."""
-LEAST_BUDGET, MOST_BUDGET = parse_duration("10s"), parse_duration("30m")
+LEAST_BUDGET, MOST_BUDGET = parse_duration("1s"), parse_duration("30m")
 
 
 def _is_nothing(text: str) -> bool:
@@ -183,8 +183,8 @@ class Preflight(ApiModel):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel="duration(self.budget) >= duration('10s') && duration(self.budget) <= duration('30m')",
-            message="preflight.budget: from 10s to 30m; to go without, set preflight.mode to Skip",
+            cel="duration(self.budget) >= duration('1s') && duration(self.budget) <= duration('30m')",
+            message="preflight.budget: from 1s to 30m; to go without, set preflight.mode to Skip",
             holds=lambda preflight: LEAST_BUDGET <= parse_duration(preflight.budget) <= MOST_BUDGET,
             path=".budget",
         ),

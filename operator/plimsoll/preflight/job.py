@@ -21,6 +21,7 @@ from plimsoll.core.names import REPORT_PORT
 from plimsoll.core.preflight.verdict import termination_message
 from plimsoll.errors import Invalid
 from plimsoll.kube.clock import SYSTEM_CLOCK, Clock
+from plimsoll.preflight.event_loop import run_precisely
 from plimsoll.preflight.progress import LineProgress, Progress
 from plimsoll.preflight.report_desk import ReportDesk
 from plimsoll.preflight.request import Request, request_from
@@ -56,7 +57,7 @@ class Surroundings:
 
 def main() -> int:
     """Runs the preflight that the environment asks for, and returns the exit code: 0 passed, 3 rejected, 1 error."""
-    return asyncio.run(_until_signal())
+    return run_precisely(_until_signal())
 
 
 async def _until_signal() -> int:

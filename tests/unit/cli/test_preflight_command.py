@@ -151,7 +151,8 @@ class TestReport:
         os.close(reading)
         with os.fdopen(writing, "wb") as output:
             words = [sys.executable, "-m", "plimsoll", "preflight", "--report", file, *views]
-            ended = subprocess.run(words, stdout=output, stderr=subprocess.PIPE, check=False)
+            environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+            ended = subprocess.run(words, stdout=output, stderr=subprocess.PIPE, env=environment, check=False)
         assert (ended.returncode, ended.stderr) == (0, b"")
 
 
@@ -159,9 +160,7 @@ class TestServerThatRuns:
     def test_a_model_that_does_as_expected_passes(self, shell: Shell, model_folder: Path) -> None:
         golden_file(model_folder, answer=2)
         with triton() as address:
-            ended = shell.run(
-                "preflight", "--local", str(model_folder), "--url", address, "--budget", "300ms", "--json"
-            )
+            ended = shell.run("preflight", "--local", str(model_folder), "--url", address, "--budget", "1s", "--json")
         report = PreflightReport.model_validate_json(ended.out)
         assert (ended.code, report.outcome) == (0, "Passed")
         assert [phase.name for phase in report.phases] == list(PhaseName)
@@ -171,7 +170,7 @@ class TestServerThatRuns:
     def test_one_that_does_not_is_rejected(self, shell: Shell, model_folder: Path) -> None:
         golden_file(model_folder, answer=3)
         with triton() as address:
-            ended = shell.run("preflight", "--local", str(model_folder), "--url", address, "--budget", "300ms")
+            ended = shell.run("preflight", "--local", str(model_folder), "--url", address, "--budget", "1s")
         assert ended.code == 1
         assert "1 of 1 answers are not the expected ones" in " ".join(ended.out.split())
 
