@@ -8,7 +8,6 @@ stalls that users feel (coordinated omission).
 from __future__ import annotations
 
 import asyncio
-import selectors
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -43,14 +42,6 @@ def poisson(requests_per_s: float, requests: int, rng: np.random.Generator) -> F
 def uniform(requests_per_s: float, requests: int) -> Floats:
     """Due times in seconds at equal distances, shape (requests,)."""
     return np.arange(1, requests + 1) / requests_per_s
-
-
-def precise_loop() -> asyncio.AbstractEventLoop:
-    """Makes an event loop that wakes when it is due.
-
-    The default one waits in whole milliseconds, so every request would be up to one late.
-    """
-    return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +20,9 @@ from plimsoll.api.preflight_report import (
     ProfileFigures,
 )
 from plimsoll.preflight.client import Session
+from plimsoll.preflight.event_loop import run_precisely
 from plimsoll.preflight.failures import NoAnswerError, ServerGoneError
 from plimsoll.preflight.inputs import Case
-from plimsoll.preflight.load import precise_loop
 from plimsoll.preflight.phases import InterruptedPhaseError, Outcome, Phase, latency, memory, profile
 from plimsoll_dev.images.local_triton import LocalTriton, running_triton
 
@@ -49,8 +48,7 @@ def run_phase(
             wanted = request(server.grpc, model=model, **asked)
             return await phase(session, context(wanted, name, golden(cases), seconds=seconds))
 
-    with asyncio.Runner(loop_factory=precise_loop) as runner:
-        return runner.run(work())
+    return run_precisely(work())
 
 
 def profiled(server: LocalTriton, model: str, seconds: float = 30, **asked: object) -> Outcome:

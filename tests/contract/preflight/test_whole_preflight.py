@@ -3,7 +3,6 @@
 The budgets are small, so the measuring phases see few samples; what they say is tested elsewhere.
 """
 
-import asyncio
 import json
 import os
 import signal
@@ -18,7 +17,7 @@ from tests.support.onnx_models import choosy, linear
 from tests.support.planted_models import plant
 
 from plimsoll.api.preflight_report import InputSource, Outcome, PhaseName, PhaseReport, PreflightReport
-from plimsoll.preflight.load import precise_loop
+from plimsoll.preflight.event_loop import run_precisely
 from plimsoll.preflight.progress import LineProgress
 from plimsoll.preflight.request import DataFile, Examiner, Peer, Request
 from plimsoll.preflight.run import run_preflight
@@ -74,8 +73,7 @@ def examine(server: LocalTriton, model: str, budget: str = "6s", **fields: Any) 
             "preflight": {"budget": budget, **fields.get("preflight", {})},
         }
     )
-    with asyncio.Runner(loop_factory=precise_loop) as runner:
-        return runner.run(run_preflight(asked, LineProgress(print)))
+    return run_precisely(run_preflight(asked, LineProgress(print)))
 
 
 def of(report: PreflightReport, name: PhaseName) -> PhaseReport:
@@ -200,8 +198,8 @@ def test_a_server_that_is_killed_is_named(tmp_path: Path) -> None:
 
         return await run_preflight(asked, Kills(print))
 
-    with serving(tmp_path, "clean") as server, asyncio.Runner(loop_factory=precise_loop) as runner:
-        report = runner.run(killed(server))
+    with serving(tmp_path, "clean") as server:
+        report = run_precisely(killed(server))
     assert (report.outcome, report.reason) == (Outcome.REJECTED, "ServerDied")
     assert [phase.status for phase in report.phases][2:] == ["Failed", *["Skipped"] * 6]
 

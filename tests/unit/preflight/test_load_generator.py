@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.support.virtual_time import VirtualLoop, run_virtually
 
 from plimsoll.preflight.failures import RefusedError, ServerGoneError
-from plimsoll.preflight.load import Abandon, LoadResult, Send, open_loop, poisson, precise_loop, uniform
+from plimsoll.preflight.load import Abandon, LoadResult, Send, open_loop, poisson, uniform
 
 
 def drive(due_s: list[float] | np.ndarray, send: Send, **options: object) -> LoadResult:
@@ -130,8 +130,3 @@ def test_schedules_have_the_rate_that_was_asked_for(rate: float, requests: int, 
     assert (np.diff(random) >= 0).all()
     assert requests / random[-1] == pytest.approx(rate, rel=0.12)  # five standard deviations
     assert requests / uniform(rate, requests)[-1] == pytest.approx(rate)
-
-
-def test_the_precise_loop_is_an_event_loop_that_works() -> None:
-    with asyncio.Runner(loop_factory=precise_loop) as runner:
-        assert runner.run(asyncio.sleep(0.001, "awake")) == "awake"

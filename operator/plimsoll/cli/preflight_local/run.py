@@ -19,6 +19,7 @@ from plimsoll.cli.preflight_local.server import LocalServer, program, running
 from plimsoll.cli.preflight_local.signals import interruptible
 from plimsoll.core.preflight.verdict import SERVER_REASONS
 from plimsoll.errors import Invalid, PlimsollError
+from plimsoll.preflight.event_loop import run_precisely
 from plimsoll.preflight.progress import Progress
 from plimsoll.preflight.request import Request
 from plimsoll.preflight.run import run_preflight
@@ -54,7 +55,7 @@ def _run(options: argparse.Namespace, found: Stated) -> PreflightReport:
     if options.url:
         model = options.model or found.name or own_name
         with shown_progress() as progress:
-            return asyncio.run(run_preflight(request_for(options, found, model, options.url, None), progress))
+            return run_precisely(run_preflight(request_for(options, found, model, options.url, None), progress))
     command = program(options.triton)
     name = served_name(options.model) if options.model else found.name or own_name
     with TemporaryDirectory(prefix="plimsoll-preflight-") as made:
@@ -65,7 +66,7 @@ def _run(options: argparse.Namespace, found: Stated) -> PreflightReport:
         with started as server:
             with shown_progress() as progress:
                 request = request_for(options, found, name, server.address, server.process.pid)
-                report = asyncio.run(_examine(request, progress, server))
+                report = run_precisely(_examine(request, progress, server))
             if any(phase.reason in _TOLD_BY_THE_LOG for phase in report.phases):
                 # Nobody can look at it afterwards.
                 print(f"Triton's log ends with:\n{server.last_words()}", file=sys.stderr)
