@@ -142,7 +142,8 @@ def raw(port: int, request: bytes) -> bytes:
         (b"hello\r\n\r\n", 400),
         (b"GET /memory SPDY/3\r\n\r\n", 400),
         (b"GET /memory HTTP/1.1\r\nHost: x", 400),
-        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 4000 + b"\r\n", 431),
+        # Little more than is read: a server that closes with data unread resets the connection, answer and all.
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 1400, 431),
         (b"POST /memory HTTP/1.1\r\nAuthorization: Bearer " + TOKEN.encode() + b"\r\n\r\n", 405),
         (b"GET / HTTP/1.1\r\n" + b"Authorization: Bearer " + TOKEN.encode() + b"\r\nAuthorization: x\r\n\r\n", 401),
     ],
