@@ -11,7 +11,7 @@ from typing import Any, Final
 from plimsoll.api.vocabulary import ModelFormat
 from plimsoll.core.triton.config import ModelFacts, instance_count, model_config
 from plimsoll.core.triton.formats import PICKLE_MESSAGE, RENDERING, REPOSITORY_CONFIG, detect_format
-from plimsoll.core.triton.golden import GOLDEN_FILE, GoldenCase, first_case
+from plimsoll.core.triton.golden import COMPANIONS, GOLDEN_FILE, GoldenCase, first_case
 from plimsoll.core.triton.interface import header_interface, stated_interface
 from plimsoll.core.triton.overrides import normalize
 from plimsoll.core.triton.pbtxt import write_config
@@ -36,6 +36,8 @@ from plimsoll.fetch.workspace import Workspace
 
 REPOSITORY: Final = "repository"
 PROBE: Final = "probe"
+ARTEFACT: Final = "artefact"
+"""Where the examiner finds what came with the model (preflight/examiner.py)."""
 _SCRIPTS: Final = ("liveness.py", "warmup.py")  # one program under two names; it looks at its own name
 
 
@@ -56,7 +58,7 @@ def lay_out(request: FetchRequest, workspace: Workspace) -> LaidOut:
     files = [
         path.relative_to(workspace.tree).as_posix() for path in sorted(workspace.tree.rglob("*")) if path.is_file()
     ]
-    detected = detect_format([name for name in files if name != GOLDEN_FILE], request.format)
+    detected = detect_format([name for name in files if name not in COMPANIONS], request.format)
     log("format_detected", format=detected.format, path=detected.path)
     if detected.format is ModelFormat.TRITON_REPOSITORY:
         plan = _repository(request, workspace, files)
@@ -73,6 +75,7 @@ def _model(request: FetchRequest, workspace: Workspace, model_format: ModelForma
     interface = _interface(request, model_format, model, overrides.get("max_batch_size"))
     config = model_config(ModelFacts(request.name, model_format, interface, request.accelerator), overrides)
     golden = _golden([workspace.tree, model.parent], configured_interface(config))
+    _keep_companions([workspace.tree, model.parent], workspace.staging / ARTEFACT)
     folder = workspace.staging / REPOSITORY / request.name
     _move_model(model, model_format, folder / str(request.version))
     (folder / REPOSITORY_CONFIG).write_text(write_config(config))
@@ -117,7 +120,7 @@ def _move_model(model: Path, model_format: ModelFormat, target: Path) -> None:
         weights.rename(target / "model.bin")
     model.rename(target / file_name)
     for path in sorted(folder.iterdir()):
-        if path.name != GOLDEN_FILE:
+        if path.name not in COMPANIONS:
             path.rename(target / path.name)
 
 
@@ -133,6 +136,7 @@ def _repository(request: FetchRequest, workspace: Workspace, files: list[str]) -
     rendered = entry_config(text, request.name, overrides)
     config = read_config(rendered)
     golden = _golden([workspace.tree, source], configured_interface(config))
+    _keep_companions([workspace.tree, source], workspace.staging / ARTEFACT)
     for inner in plan.inner:
         _move_folder(workspace.tree / inner.path, repository / inner.name)
         if not inner.versions:
@@ -159,7 +163,7 @@ def _require_complete(tree: Path, models: list[RepositoryModel]) -> None:
 def _move_folder(source: Path, target: Path) -> None:
     target.mkdir()
     for path in sorted(source.iterdir()):
-        if path.name != GOLDEN_FILE:
+        if path.name not in COMPANIONS:
             path.rename(target / path.name)
 
 
@@ -189,6 +193,15 @@ def _golden(folders: list[Path], interface: ModelInterface | None) -> GoldenCase
     except (ValueError, RecursionError) as error:
         raise Invalid("GoldenMismatch", f"{GOLDEN_FILE} is not JSON. Correct the file and publish again.") from error
     return first_case(document, interface)
+
+
+def _keep_companions(folders: list[Path], kept: Path) -> None:
+    """Move what is about the model to where a preflight finds it; of two files of a name the outer one counts."""
+    kept.mkdir()
+    for name in COMPANIONS:
+        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        if path is not None:
+            path.rename(kept / name)
 
 
 def _small_text(path: Path) -> str:

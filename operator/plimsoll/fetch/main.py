@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from plimsoll.errors import Invalid, NotYet
 from plimsoll.fetch import marker
-from plimsoll.fetch.layout import PROBE, REPOSITORY, lay_out
+from plimsoll.fetch.layout import ARTEFACT, PROBE, REPOSITORY, lay_out
 from plimsoll.fetch.limits import PATIENCE, Patience
 from plimsoll.fetch.report import Progress, TerminationMessage, configure_logging, log
 from plimsoll.fetch.request import REQUEST_VARIABLE, FetchRequest
@@ -25,7 +25,7 @@ from plimsoll.fetch.workspace import Work, Workspace
 EXIT_INVALID: Final = 2
 EXIT_NOT_YET: Final = 3
 EXIT_ERROR: Final = 1
-_FOLDERS: Final = (REPOSITORY, PROBE)
+_FOLDERS: Final = (REPOSITORY, PROBE, ARTEFACT)
 
 
 class Terminated(BaseException):

@@ -75,6 +75,33 @@ def test_each_format(
     ]
 
 
+TENSOR = {"name": "x", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4]}
+GOLDEN = json.dumps({"cases": [{"inputs": [TENSOR]}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("files", "kept"),
+    [
+        ({"net.onnx": ONNX}, {}),
+        ({"net.onnx": ONNX, "golden.json": GOLDEN}, {"golden.json": GOLDEN}),
+        ({"p/net.onnx": ONNX, "p/golden.json": GOLDEN}, {"golden.json": GOLDEN}),
+        ({"net.onnx": ONNX, "dataset.json": b"{}"}, {"dataset.json": b"{}"}),
+        ({"p/net.onnx": ONNX, "p/dataset.json": b"inner", "dataset.json": b"outer"}, {"dataset.json": b"outer"}),
+        (
+            {"m/1/model.onnx": ONNX, "m/config.pbtxt": b'backend: "onnxruntime"', "m/dataset.json": b"{}"},
+            {"dataset.json": b"{}"},
+        ),
+    ],
+)
+def test_what_is_about_the_model_is_kept_beside_it_for_the_preflight(
+    pod: Pod, files: dict[str, bytes], kept: dict[str, bytes]
+) -> None:
+    stated = {"format": "TritonRepository"} if any(name.endswith("pbtxt") for name in files) else {}
+    assert fetch(pod, files, **stated) == 0, pod.message()
+    assert {path.name: path.read_bytes() for path in (pod.models / "artefact").iterdir()} == kept
+    assert not [name for name in pod.files() if name.endswith(".json")]
+
+
 @pytest.mark.parametrize(
     ("files", "request_", "reason", "says"),
     [

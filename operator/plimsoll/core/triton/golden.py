@@ -12,6 +12,10 @@ from plimsoll.core.triton.tensors import DYNAMIC, ModelInterface, Tensor, elemen
 from plimsoll.errors import Invalid
 
 GOLDEN_FILE: Final = "golden.json"
+DATASET_FILE: Final = "dataset.json"
+"""Labelled rows; the preflight reads them."""
+COMPANIONS: Final = (GOLDEN_FILE, DATASET_FILE)
+"""Files of an artefact that are about the model and no part of it."""
 _VERB: Final = MappingProxyType({"input": "takes", "output": "gives"})
 
 
