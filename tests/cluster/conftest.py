@@ -10,7 +10,9 @@ import pytest
 from tests.support.team import Team
 
 from plimsoll_dev.cluster.progress import Progress
-from plimsoll_dev.models.catalogue import CLASSIFIERS
+from plimsoll_dev.models.artefact import package_model
+from plimsoll_dev.models.catalogue import CLASSIFIERS, MINILM
+from plimsoll_dev.models.minilm import built_folder
 from plimsoll_dev.testbed.harness import Harness
 from plimsoll_dev.testbed.registry import InClusterRegistry
 
@@ -45,6 +47,12 @@ def registry(testbed: Harness) -> InClusterRegistry:
 def uris(registry: InClusterRegistry) -> Mapping[str, str]:
     """URIs of the models, by folder."""
     return registry.push(CLASSIFIERS)
+
+
+@pytest.fixture(scope="session")
+def text_model_uri(registry: InClusterRegistry) -> str:
+    artefact = package_model(MINILM, built_folder())
+    return registry.push_files(MINILM.repository, {layer.title: layer.file for layer in artefact.layers})
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,10 @@ from tests.support.team import Team
 
 from plimsoll.api.preflight_report import InputSource, Outcome, PhaseName, PhaseStatus, PreflightReport
 from plimsoll.core.names import NO_REVISION, PREFLIGHT_LABEL, REPORT_DATA, REVISION_LABEL, preflight_name
-from plimsoll_dev.models.artefact import package_model
-from plimsoll_dev.models.catalogue import DIGITS, GOLDEN_FILE, MINILM
+from plimsoll_dev.models.catalogue import DIGITS, GOLDEN_FILE
 from plimsoll_dev.models.dataset import test_rows as rows_to_test
-from plimsoll_dev.models.minilm import built_folder
 from plimsoll_dev.models.samples import infer_request, samples
 from plimsoll_dev.testbed.model import Served
-from plimsoll_dev.testbed.registry import InClusterRegistry
 
 BODY = infer_request(samples()[0].image)
 QUICK: dict[str, Any] = {"budget": "10s"}
@@ -55,10 +52,9 @@ def examined(team: Team, served: Served) -> str:
     return str(served.status()["candidate"])
 
 
-def test_a_model_and_its_retrained_version_pass_with_nothing_said_about_them(
-    team: Team, uris: Mapping[str, str]
-) -> None:
-    """Manifests with `spec.model.uri` alone, but for the registry's certificate."""
+def test_models_pass_with_nothing_said_about_them(team: Team, uris: Mapping[str, str], text_model_uri: str) -> None:
+    """Manifests with `spec.model.uri` alone, but the registry's certificate: digits, its retrained version, text."""
+    text = team.deploy("minilm", text_model_uri, preflight=None)
     served = team.deploy("digits", uris["digits"], preflight=None)
     first = examined(team, served)
     assert served.status()["phase"] == "Verifying"
@@ -80,12 +76,15 @@ def test_a_model_and_its_retrained_version_pass_with_nothing_said_about_them(
     told = served.status()["preflight"]
     assert (told["outcome"], told["revision"]) == ("Passed", second)
     assert {tensor["name"] for tensor in told["inputs"]} == {"image"}
+    team.until_ready(text, 300)
+    report = report_of(team, text.status()["stable"])
+    assert report.outcome is Outcome.PASSED, report.message
     no_preflight_is_left(team)
-    team.kubectl("delete", "mdep", "digits")
+    team.kubectl("delete", "mdep", "digits", "minilm")
     team.until(
-        "nothing of it is left",
+        "nothing of them is left",
         lambda: (
-            all("digits" not in name for name in team.names("configmaps"))
+            not any(name.endswith("-preflight") for name in team.names("configmaps"))
             and not any(map(team.names, ("pods", "jobs", "deployments", "controllerrevisions", "services")))
         ),
     )
@@ -140,16 +139,6 @@ def test_a_quantised_version_passes_or_fails_by_the_loss_that_is_allowed(
     for report in (rejected, passed):
         assert report.figures.accuracy is not None
         assert report.figures.accuracy.loss is not None
-    no_preflight_is_left(team)
-
-
-def test_a_text_model_passes_with_nothing_said_about_it(team: Team, registry: InClusterRegistry) -> None:
-    artefact = package_model(MINILM, built_folder())
-    uri = registry.push_files(MINILM.repository, {layer.title: layer.file for layer in artefact.layers})
-    served = team.deploy("minilm", uri, preflight=None)
-    team.until_ready(served, 300)
-    report = report_of(team, served.status()["stable"])
-    assert report.outcome is Outcome.PASSED, report.message
     no_preflight_is_left(team)
 
 

@@ -9,18 +9,15 @@ import httpx
 import pytest
 from tests.support.team import Team
 
-from plimsoll_dev.models.artefact import package_model
 from plimsoll_dev.models.catalogue import GOLDEN_FILE, MINILM
-from plimsoll_dev.models.minilm import built_folder
 from plimsoll_dev.testbed.forward import forwarded
-from plimsoll_dev.testbed.registry import InClusterRegistry
 
 
-def test_it_embeds_as_its_golden_file_says(team: Team, registry: InClusterRegistry) -> None:
-    artefact = package_model(MINILM, built_folder())
-    uri = registry.push_files(MINILM.repository, {layer.title: layer.file for layer in artefact.layers})
+def test_it_embeds_as_its_golden_file_says(team: Team, text_model_uri: str) -> None:
     limits = {"memory": "1Gi", "ephemeral-storage": "300Mi"}
-    served = team.deploy("minilm", uri, runtime={"resources": {"limits": limits, "requests": {"cpu": "20m"}}})
+    served = team.deploy(
+        "minilm", text_model_uri, runtime={"resources": {"limits": limits, "requests": {"cpu": "20m"}}}
+    )
     team.until_ready(served, 240)
     case = json.loads((MINILM.path / GOLDEN_FILE).read_text(encoding="utf-8"))["cases"][0]
     with forwarded(team.testbed.kubectl, team.namespace, "service/minilm", 8000) as port:
