@@ -1,5 +1,6 @@
 """Options of the test run."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,12 @@ settings.register_profile("explore", max_examples=2000, deadline=None, print_blo
 settings.load_profile("fixed")
 
 _GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Programs that tests start find the packages where the tests do, installed or not."""
+    paths = [str(config.rootpath / path) for path in config.getini("pythonpath")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
