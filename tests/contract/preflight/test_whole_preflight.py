@@ -168,8 +168,10 @@ def test_faults_in_answers_are_named_and_reject_only_where_the_spec_says(tmp_pat
     assert neighbours.outcome is Outcome.REJECTED
     assert of(neighbours, PhaseName.BATCH_INVARIANCE).reason == "DependsOnNeighbours"
     assert of(neighbours, PhaseName.DETERMINISM).reason in ("BitEqual", "DiffersConcurrently")  # if they met in a batch
-    assert (raising.outcome, of(raising, PhaseName.BATCH_INVARIANCE).reason) == (Outcome.PASSED, "BatchRefused")
-    assert "A batch of 64" in of(raising, PhaseName.BATCH_INVARIANCE).message
+    assert (raising.outcome, of(raising, PhaseName.PROFILE).reason) == (Outcome.PASSED, "BatchFails")
+    assert "A batch of 64" in of(raising, PhaseName.PROFILE).message
+    invariance = of(raising, PhaseName.BATCH_INVARIANCE)  # a slow machine may not come to 64 in its half a second
+    assert invariance.reason == "BatchRefused" or "left out for lack of time" in invariance.message
 
 
 @pytest.mark.parametrize(("model", "reason"), [("crashing", "ServerDied"), ("hanging", "ModelHangs")])
