@@ -58,9 +58,12 @@ clean: ## Remove caches and the virtual environment
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # ---- benchmarks: the last line is one JSON object ---------------------------------------------------------------------
-.PHONY: bench-controller
+.PHONY: bench-controller bench-preflight
 bench-controller: $(STAMP) ## Writes, CPU and memory of the controller at 5,000 objects; latency and readiness
 	@$(RUN) -m tests.scale.bench_controller
+
+bench-preflight: $(STAMP) ## The promised capacity of four models against load; the load generator against k6
+	@$(RUN) -m tests.scale.bench_preflight
 
 # ---- the virtual environment ------------------------------------------------------------------------------------------
 $(STAMP):

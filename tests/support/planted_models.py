@@ -38,8 +38,12 @@ PLANTED: Mapping[str, Planted] = {
 
 def plant(repository: Path, name: str, *, as_name: str | None = None, version: int = 1) -> Path:
     """Writes the planted model `name` into a Triton repository and returns its folder."""
-    planted = PLANTED[name]
-    folder = repository / (as_name or name)
+    return plant_model(repository, as_name or name, PLANTED[name], version)
+
+
+def plant_model(repository: Path, name: str, planted: Planted, version: int = 1) -> Path:
+    """Writes a model under any name, and returns its folder."""
+    folder = repository / name
     (folder / str(version)).mkdir(parents=True)
     (folder / str(version) / "model.py").write_bytes((_SOURCES / f"{planted.source}.py").read_bytes())
     parameters = "\n".join(
