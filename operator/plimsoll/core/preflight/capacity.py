@@ -38,6 +38,8 @@ _MOST_SHARE = 0.98
 _SETTLING_SHARE = 0.05
 """Of the requests: the pool starts empty, and the first ones are faster than what follows."""
 _BATCHES_AT_SATURATION = 200
+_BETTER = 1.1
+"""Times saturation that smaller batches must carry to count as carrying more: less is noise of the profile."""
 
 
 def attainable(t1_ms: float, delay_ms: float, slo_ms: float) -> bool:
@@ -58,6 +60,18 @@ def saturation(model: QueueModel) -> float:
     one = replace(model, replicas=1, noise=0.0)
     latencies = simulate(one, np.zeros(requests), np.zeros(requests))
     return model.replicas * requests * 1000 / float(latencies.max())
+
+
+def ceiling(model: QueueModel) -> float:
+    """Returns the requests per second above which a measurement is not to be believed; infinite for most models.
+
+    Where smaller batches carry clearly more than full ones, load that starts on an idle server keeps batches small and
+    meets the objective far above saturation, until something stalls for a moment: from then on it does not.
+    """
+    sizes = range(1, model.max_batch + 1)
+    best = model.replicas * model.instances * 1000 * max(size / model.batch_time_ms(size) for size in sizes)
+    full = saturation(model)
+    return full if best > _BETTER * full else math.inf
 
 
 def predicted_capacity(

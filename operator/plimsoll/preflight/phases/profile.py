@@ -25,7 +25,7 @@ from plimsoll.core.preflight.batch_profile import (
     knee,
     recommended_max_batch,
 )
-from plimsoll.core.preflight.capacity import attainable, predicted_capacity
+from plimsoll.core.preflight.capacity import attainable, ceiling, predicted_capacity
 from plimsoll.core.preflight.promise import Promise, allowed_late, promises
 from plimsoll.core.preflight.queueing import QueueModel
 from plimsoll.preflight.client import Served, Session
@@ -67,7 +67,8 @@ async def examine(session: Session, context: Context) -> Outcome:
         )
     context.tell(SWEEP_SHARE, "predicting the capacity")
     promise, predicted = await asyncio.to_thread(_predict, profile, session.served, asked, context.rng)
-    found = await _confirmed(session, context, rows, promise, predicted[0].requests_per_s)
+    most = ceiling(profile.queue(session.served))
+    found = await _confirmed(session, context, rows, promise, predicted[0].requests_per_s, most)
     capacity = scaled(predicted, found)
     report = context.report(*_with_objective(profile, promise, predicted[0].requests_per_s, capacity[0], found))
     return report, profile.figures(promise, capacity, attainable=True)
@@ -156,7 +157,7 @@ def _predict(
 
 
 async def _confirmed(
-    session: Session, context: Context, rows: Sequence[Tensors], promise: Promise, predicted: float
+    session: Session, context: Context, rows: Sequence[Tensors], promise: Promise, predicted: float, most: float
 ) -> Confirmation:
     if predicted <= 0:
         return Confirmation(None, None, "No rate is predicted to keep the budget.")
@@ -171,7 +172,7 @@ async def _confirmed(
             abandon=Abandon(promise.budget_ms, allowed_late(count, promise.quantile)),
         )
 
-    return await confirm(probe, promise, predicted, context.time_left)
+    return await confirm(probe, promise, predicted, context.time_left, most)
 
 
 def load_timeout_s(context: Context, longest_ms: float) -> float:
