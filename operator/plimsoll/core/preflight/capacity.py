@@ -62,16 +62,15 @@ def saturation(model: QueueModel) -> float:
     return model.replicas * requests * 1000 / float(latencies.max())
 
 
-def ceiling(model: QueueModel) -> float:
-    """Returns the requests per second above which a measurement is not to be believed; infinite for most models.
+def slower_when_full(model: QueueModel) -> bool:
+    """Tells whether smaller batches carry clearly more than full ones, so that a short measurement proves nothing.
 
-    Where smaller batches carry clearly more than full ones, load that starts on an idle server keeps batches small and
-    meets the objective far above saturation, until something stalls for a moment: from then on it does not.
+    Load that starts on an idle server keeps the batches small and meets the objective at rates at which the first long
+    queue, by chance or by a stall, stays. How often that is the simulation tells, with far more requests.
     """
     sizes = range(1, model.max_batch + 1)
     best = model.replicas * model.instances * 1000 * max(size / model.batch_time_ms(size) for size in sizes)
-    full = saturation(model)
-    return full if best > _BETTER * full else math.inf
+    return best > _BETTER * saturation(model)
 
 
 def predicted_capacity(

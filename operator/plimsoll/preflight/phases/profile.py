@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -25,7 +26,7 @@ from plimsoll.core.preflight.batch_profile import (
     knee,
     recommended_max_batch,
 )
-from plimsoll.core.preflight.capacity import attainable, ceiling, predicted_capacity
+from plimsoll.core.preflight.capacity import attainable, predicted_capacity, slower_when_full
 from plimsoll.core.preflight.promise import Promise, allowed_late, promises
 from plimsoll.core.preflight.queueing import QueueModel
 from plimsoll.preflight.client import Served, Session
@@ -67,10 +68,11 @@ async def examine(session: Session, context: Context) -> Outcome:
         )
     context.tell(SWEEP_SHARE, "predicting the capacity")
     promise, predicted = await asyncio.to_thread(_predict, profile, session.served, asked, context.rng)
-    most = ceiling(profile.queue(session.served))
-    found = await _confirmed(session, context, rows, promise, predicted[0].requests_per_s, most)
+    rate = predicted[0].requests_per_s
+    most = rate if slower_when_full(profile.queue(session.served)) else math.inf
+    found = await _confirmed(session, context, rows, promise, rate, most)
     capacity = scaled(predicted, found)
-    report = context.report(*_with_objective(profile, promise, predicted[0].requests_per_s, capacity[0], found))
+    report = context.report(*_with_objective(profile, promise, rate, capacity[0], found))
     return report, profile.figures(promise, capacity, attainable=True)
 
 
