@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tests.scale.preflight_bench.k6 import K6, Answers
+from tests.scale.preflight_bench.k6 import K6, Answers, GeneratorError
 from tests.scale.preflight_bench.ratio import LEAST_ROUNDS, Ratio, ratio
 from tests.scale.preflight_bench.served import cases
 from tests.scale.saying import say
@@ -42,14 +42,25 @@ class Plan:
         most_s: When no further round is begun, however wide the interval.
     """
 
-    rate: int = 250
+    rate: int = 280
     turn_s: float = 13.0
     requests: int = 50_000
     most_s: float = 540.0
 
 
 QUICK = Plan(turn_s=4.0, requests=4_500, most_s=90.0)
+ABBA = (True, False, False, True)
+"""Whether a turn is the preflight's."""
 Rounds = list[tuple[float, float, float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What one generator saw, with latencies counted from the due time and from sending."""
+
+    from_due: Answers
+    from_sending: Answers
+    lag_ms: float
 
 
 @dataclass(slots=True)
@@ -59,14 +70,16 @@ class _Compared:
     from_sending: Rounds = field(default_factory=list)
     requests: list[int] = field(default_factory=lambda: [0, 0])
     lags_ms: list[float] = field(default_factory=list)
+    discarded: int = 0
 
-    def add(self, turns: list[tuple[Answers, Answers]]) -> None:
-        """Takes in one round: what was seen in each turn, counted from the due time and from sending."""
-        self.throughput.append(_four([due.per_s for due, _ in turns]))
-        self.p99.append(_four([due.quantile_ms(QUANTILE) for due, _ in turns]))
-        self.from_sending.append(_four([sent.quantile_ms(QUANTILE) for _, sent in turns]))
-        for side, turn in zip((0, 1, 1, 0), turns, strict=True):
-            self.requests[side] += turn[0].at_s.size
+    def add(self, turns: list[_Turn]) -> None:
+        """Takes in one round."""
+        self.throughput.append(_four([turn.from_due.per_s for turn in turns]))
+        self.p99.append(_four([turn.from_due.quantile_ms(QUANTILE) for turn in turns]))
+        self.from_sending.append(_four([turn.from_sending.quantile_ms(QUANTILE) for turn in turns]))
+        for own, turn in zip(ABBA, turns, strict=True):
+            self.requests[not own] += turn.from_due.at_s.size
+        self.lags_ms += [turn.lag_ms for own, turn in zip(ABBA, turns, strict=True) if own]
 
     def ratios(self) -> tuple[Ratio, Ratio]:
         return ratio(self.throughput), ratio(self.p99)
@@ -94,14 +107,15 @@ async def _compare(server: LocalTriton, k6: K6, plan: Plan) -> dict[str, object]
         round_s = 0.0
         while not compared.enough(plan) and time.monotonic() - started + round_s < plan.most_s:
             began = time.monotonic()
-            compared.add(
-                [
-                    await (_own(session, request, plan, compared) if own else _others(k6, plan))
-                    for own in (True, False, False, True)
-                ]
-            )
+            try:
+                turns = [await (_own(session, request, plan) if own else _others(k6, plan)) for own in ABBA]
+            except GeneratorError as error:
+                compared.discarded += 1
+                say(f"a round is discarded: {error}")
+            else:
+                compared.add(turns)
+                _say(compared)
             round_s = time.monotonic() - began
-            _say(compared)
     throughput, p99 = compared.ratios()
     return {
         **throughput.figures("throughput_ratio"),
@@ -109,6 +123,7 @@ async def _compare(server: LocalTriton, k6: K6, plan: Plan) -> dict[str, object]
         **ratio(compared.from_sending).figures("p99_ratio_from_sending"),
         "generator_requests": min(compared.requests),
         "generator_rounds": len(compared.p99),
+        "generator_rounds_discarded": compared.discarded,
         "generator_rate": plan.rate,
         "generator_seconds": round(time.monotonic() - started),
         "generator_lag_p99_ms": round(float(np.median(compared.lags_ms)), 2),
@@ -116,25 +131,24 @@ async def _compare(server: LocalTriton, k6: K6, plan: Plan) -> dict[str, object]
     }
 
 
-async def _own(session: Session, request: Prepared, plan: Plan, compared: _Compared) -> tuple[Answers, Answers]:
+async def _own(session: Session, request: Prepared, plan: Plan) -> _Turn:
     due_s = uniform(plan.rate, round(plan.rate * plan.turn_s))
     result = await open_loop(due_s, lambda _: session.send(request))
     if result.failed or result.shed:
-        raise RuntimeError(f"{result.failed} requests failed, {result.shed} were shed: {result.failure}")
-    compared.lags_ms.append(result.lag_ms)
+        raise GeneratorError(f"{result.failed} requests failed, {result.shed} were shed: {result.failure}")
     at_s = due_s + result.latencies_ms / 1000
     order = np.argsort(at_s)
     from_due, from_sending = (
         Answers(at_s[order], took[order]).after(_WARM_S)
         for took in (result.latencies_ms, result.latencies_ms - result.lags_ms)
     )
-    return from_due, from_sending
+    return _Turn(from_due, from_sending, result.lag_ms)
 
 
-async def _others(k6: K6, plan: Plan) -> tuple[Answers, Answers]:
+async def _others(k6: K6, plan: Plan) -> _Turn:
     """k6 counts from sending; how late it sends it does not say."""
     answers = (await asyncio.to_thread(k6.send, plan.rate, plan.turn_s)).after(_WARM_S)
-    return answers, answers
+    return _Turn(answers, answers, 0.0)
 
 
 def _four(values: list[float]) -> tuple[float, float, float, float]:

@@ -25,13 +25,13 @@ from tritonclient.grpc import model_config_pb2, service_pb2  # type: ignore[impo
 from plimsoll.preflight.client import Prepared
 
 SCRIPT = Path(__file__).with_name("k6.js")
-USERS = 128
-"""Requests that k6 can have in flight; 0.5 s of them at the benchmark's rate."""
+USERS = 300
+"""Requests that k6 can have in flight; a second of them at the benchmark's rate."""
 _QUIET = {"K6_NO_USAGE_REPORT": "true", "K6_AUTO_EXTENSION_RESOLUTION": "false", "K6_NO_COLOR": "true"}
 
 
 class GeneratorError(Exception):
-    """k6 did not send what it was asked to; the message says what happened."""
+    """A generator did not send what it was asked to; the message says what happened."""
 
 
 @dataclass(frozen=True, slots=True)

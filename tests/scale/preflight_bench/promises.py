@@ -39,6 +39,7 @@ WIDTH, QUICK_WIDTH = 1.03, 1.1
 MOST_POINTS = 10
 MOST_ATTEMPTS = 3
 _ALONE = 40
+_TIMEOUT_S = 30.0
 _PREDICTED = re.compile(r"\(([0-9.e+]+) predicted\)")
 
 
@@ -71,7 +72,8 @@ class Point:
 
     def figures(self) -> dict[str, object]:
         """Returns what is printed; `p99_ms` is null where so many requests have no answer."""
-        p99 = float(np.quantile(self.result.latencies_ms, QUANTILE))
+        # A latency that was seen: between one and an infinite one there is nothing.
+        p99 = float(np.quantile(self.result.latencies_ms, QUANTILE, method="inverted_cdf"))
         return {
             "share": round(self.share, 3),
             "requests_per_s": round(self.rate, 2),
@@ -98,7 +100,7 @@ def measure_promise(server: LocalTriton, model: str, *, quick: bool) -> dict[str
 
 async def _measure(server: LocalTriton, model: str, *, quick: bool) -> dict[str, object]:
     started = time.monotonic()
-    async with Session(server.grpc, model, timeout_s=5) as session:
+    async with Session(server.grpc, model, timeout_s=_TIMEOUT_S) as session:
         await session.describe()
         requests = [session.prepare(case.inputs) for case in cases(model)]
         alone_ms = await _alone_ms(session, requests)
@@ -136,7 +138,9 @@ async def _alone_ms(session: Session, requests: list[Prepared]) -> float:
 async def _promised(server: LocalTriton, session: Session, model: str, promise: Promise) -> Promised:
     """Runs the profile phase as a preflight does. Without headroom: what is promised is what is aimed at."""
     latency = [{"percentile": f"{promise.quantile * 100:g}", "max": f"{promise.max_ms:g}ms"}]
-    asked = request(server.grpc, model=model, objective={"latency": latency, "headroom": "0%"})
+    asked = request(
+        server.grpc, model=model, objective={"latency": latency, "headroom": "0%"}, request_timeout_s=_TIMEOUT_S
+    )
     report, figures = await attempt(profile.examine, session, _context(asked, model))
     return read_promise(report, figures if isinstance(figures, ProfileFigures) else None)
 
