@@ -32,14 +32,16 @@ PLANTED: Mapping[str, Planted] = {
     "cliff": Planted("timed", {"fixed_ms": 20, "item_ms": 1, "cliff_at": 12, "cliff_factor": 2}, max_batch=16),
 }
 MODELS = (*PLANTED, TEXT)
+_ONE_THREAD = {"parameters": {"intra_op_thread_count": {"string_value": "1"}}}
+"""With as many threads as there are CPUs, client and server would be in the model's way only once there is load."""
 ROWS = 64
-TOKENS = 32
+TOKENS = 16
 _WORDS = (1996, 29000)
 """Ids of whole words in the vocabulary, first and last but one."""
 
 
 def lay_out(repository: Path, models: Sequence[str]) -> None:
-    """Writes the models into a Triton repository; the text model as the product configures it by default."""
+    """Writes the models into a Triton repository; the text model as the product configures it, on one thread."""
     for name in models:
         if name == TEXT:
             _lay_out_text(repository / TEXT)
@@ -54,11 +56,11 @@ def _lay_out_text(folder: Path) -> None:
     facts = ModelFacts(
         TEXT, ModelFormat.ONNX, header_interface(read_onnx(model).header, (), (), None), Accelerator.NONE
     )
-    (folder / "config.pbtxt").write_text(write_config(model_config(facts, {})))
+    (folder / "config.pbtxt").write_text(write_config(model_config(facts, _ONE_THREAD)))
 
 
 def cases(name: str) -> list[Case]:
-    """Returns single items of one shape: random values, or texts of 32 tokens."""
+    """Returns single items of one shape: random values, or texts of 16 tokens."""
     rng = np.random.default_rng(1)
     return [Case(number + 1, _text(rng) if name == TEXT else _values(rng)) for number in range(ROWS)]
 
