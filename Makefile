@@ -58,11 +58,13 @@ clean: ## Remove caches and the virtual environment
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # ---- benchmarks: the last line is one JSON object ---------------------------------------------------------------------
-.PHONY: bench-controller
+.PHONY: bench-controller bench-preflight bench-verdicts
 bench-controller: $(STAMP) ## Writes, CPU and memory of the controller at 5,000 objects; latency and readiness
 	@$(RUN) -m tests.scale.bench_controller
 
-.PHONY: bench-verdicts
+bench-preflight: $(STAMP) ## The promised capacity of four models against load; the load generator against k6
+	@$(RUN) -m tests.scale.bench_preflight
+
 bench-verdicts: $(STAMP) ## How often the preflight is right about planted leaks, cliffs and wrong answers; over an hour
 	@$(RUN) -m tests.scale.bench_verdicts
 

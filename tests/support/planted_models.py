@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 _SOURCES = Path(__file__).parent / "planted"
@@ -41,12 +41,18 @@ def plant(
 ) -> Path:
     """Writes the planted model `name`, with other parameters if any, into a Triton repository; returns its folder."""
     planted = PLANTED[name]
-    folder = repository / (as_name or name)
+    changed = replace(planted, parameters={**planted.parameters, **parameters})
+    return plant_model(repository, as_name or name, changed, version)
+
+
+def plant_model(repository: Path, name: str, planted: Planted, version: int = 1) -> Path:
+    """Writes a model under any name, and returns its folder."""
+    folder = repository / name
     (folder / str(version)).mkdir(parents=True)
     (folder / str(version) / "model.py").write_bytes((_SOURCES / f"{planted.source}.py").read_bytes())
     parameters = "\n".join(
         f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}'
-        for key, value in {**planted.parameters, **parameters}.items()
+        for key, value in planted.parameters.items()
     )
     filled = {
         "NAME": folder.name,

@@ -48,7 +48,9 @@ def requests_needed(promise: Promise, rate: float) -> int:
     return max(math.ceil(LEAST_LATE / (1 - promise.quantile) - 1e-9), lasting)
 
 
-async def confirm(probe: Probe, promise: Promise, predicted: float, time_left: Callable[[], float]) -> Confirmation:
+async def confirm(
+    probe: Probe, promise: Promise, predicted: float, time_left: Callable[[], float], most: float = math.inf
+) -> Confirmation:
     """Looks for the highest rate that keeps the promise's budget, starting from the predicted one.
 
     Args:
@@ -56,6 +58,7 @@ async def confirm(probe: Probe, promise: Promise, predicted: float, time_left: C
         promise: Held against `budget_ms`.
         predicted: Requests per second.
         time_left: Seconds for all probes.
+        most: Requests per second that no probe exceeds, at least the predicted ones.
     """
     carried: float | None = None
     missed: float | None = None
@@ -73,9 +76,9 @@ async def confirm(probe: Probe, promise: Promise, predicted: float, time_left: C
             carried = max(rate, carried or 0.0)
         else:
             missed = min(rate, missed or math.inf)
-        if carried and missed and missed <= carried * WIDTH:
+        if carried is not None and min(missed or math.inf, most) <= carried * WIDTH:
             break
-        rate = _next(carried, missed)
+        rate = min(_next(carried, missed), most)
     if carried is None and missed is not None:
         return Confirmation(None, missed, f"Not even {figure(missed)} requests/s kept the budget.")
     return Confirmation(carried, missed)

@@ -64,6 +64,9 @@ PAUSE = Component(name="pause", package=".", programs=("pause",), usual="5 secon
 ONE_NODE: Sequence[Component] = (PAUSE, KUBERNETES, COREDNS, HELM)
 EVERYTHING: Sequence[Component] = (*ONE_NODE, OLDEST_KUBERNETES)
 
+K6 = Component(name="k6", package="go.k6.io/k6", programs=("k6",), usual="4 minutes")
+"""A load generator, to compare the preflight's own with; only the benchmark builds it."""
+
 
 def cache_key(component: Component, sources: Mapping[str, bytes], go_version: str) -> str:
     """A hash of all that decides the binary: the module's files by name, the compiler, package, flags and links."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from plimsoll.core.preflight.capacity import MARGIN, attainable, predicted_capacity, saturation
+from plimsoll.core.preflight.capacity import MARGIN, attainable, predicted_capacity, saturation, slower_when_full
 from plimsoll.core.preflight.queueing import Batching, QueueModel, simulate
 
 
@@ -75,6 +75,19 @@ def test_a_model_that_is_slower_in_larger_batches_is_held_to_what_it_carries_aft
     assert saturation(cliff) == pytest.approx(492, rel=0.02)
     (rate,) = per_replica(cliff, (1,), slo_ms=1000.0)
     assert rate <= saturation(cliff)
+    assert slower_when_full(cliff)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(SERVED, id="falling time per item"),
+        pytest.param(replace(SERVED, batch_time_ms=lambda b: 2.0 * b), id="equal time per item"),
+        pytest.param(replace(SERVED, batch_time_ms=lambda b: 2.0 * b + (b == 32) * 5), id="a little noise"),
+    ],
+)
+def test_a_model_that_is_fastest_in_full_batches_may_be_measured(model: QueueModel):
+    assert not slower_when_full(model)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from plimsoll.errors import Invalid
 from plimsoll_dev.cluster import components
-from plimsoll_dev.cluster.components import EVERYTHING, KUBERNETES, PAUSE, Component, build, cache_key
+from plimsoll_dev.cluster.components import EVERYTHING, K6, KUBERNETES, PAUSE, Component, build, cache_key
 from plimsoll_dev.cluster.progress import Progress
 
 SOURCES = {"go.mod": b"module a", "go.sum": b"sums", "main.go": b"package main"}
@@ -132,7 +132,7 @@ def test_without_go_the_message_says_what_to_install(
         build(PAUSE, tmp_path, progress)
 
 
-@pytest.mark.parametrize("component", EVERYTHING, ids=lambda component: component.name)
+@pytest.mark.parametrize("component", [*EVERYTHING, K6], ids=lambda component: component.name)
 def test_every_component_has_its_module_in_the_checkout(component: Component):
     names = set(components.sources_of(component))
     assert "go.mod" in names

@@ -1,5 +1,7 @@
 """The search for the highest rate that keeps a promise, against servers whose edge is known."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -32,8 +34,8 @@ class Edge:
         self.left -= count / rate
         return result(count, late=count // 10 if rate > self.edge else 0, lag_ms=self.lag_ms)
 
-    def search(self, predicted: float) -> Confirmation:
-        return run_virtually(confirm(self.probe, P99, predicted, lambda: self.left))
+    def search(self, predicted: float, most: float = math.inf) -> Confirmation:
+        return run_virtually(confirm(self.probe, P99, predicted, lambda: self.left, most))
 
 
 @given(st.floats(20, 2000), st.floats(0.5, 2))
@@ -58,6 +60,15 @@ def test_what_is_confirmed_was_carried(edge: float, off: float, seconds: float) 
     found = server.search(predicted=edge * off)
     assert found.requests_per_s is None or (found.requests_per_s <= edge and found.requests_per_s in server.rates)
     assert (found.requests_per_s is not None) or found.trouble
+
+
+@given(st.floats(20, 500), st.floats(0.3, 1), st.floats(1, 3))
+def test_nothing_is_tried_above_the_ceiling(edge: float, off: float, room: float) -> None:
+    server = Edge(edge, seconds=1e6)
+    found = server.search(predicted=edge * off, most=edge * off * room)
+    assert max(server.rates) <= edge * off * room
+    assert found.requests_per_s is not None
+    assert found.requests_per_s * WIDTH * 1.05 >= min(edge, edge * off * room)
 
 
 def test_too_little_time_confirms_nothing_and_says_how_much_is_needed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -26,7 +27,7 @@ from plimsoll.core.preflight.batch_profile import (
     knee,
     recommended_max_batch,
 )
-from plimsoll.core.preflight.capacity import attainable, predicted_capacity
+from plimsoll.core.preflight.capacity import attainable, predicted_capacity, slower_when_full
 from plimsoll.core.preflight.naming import figure
 from plimsoll.core.preflight.promise import Promise, allowed_late, promises
 from plimsoll.core.preflight.queueing import QueueModel
@@ -69,10 +70,11 @@ async def examine(session: Session, context: Context) -> Outcome:
         )
     context.tell(SWEEP_SHARE, "predicting the capacity")
     promise, predicted = await asyncio.to_thread(_predict, profile, session.served, asked, context.rng)
-    found = await _confirmed(session, context, rows, promise, predicted[0].requests_per_s)
+    rate = predicted[0].requests_per_s
+    most = rate if slower_when_full(profile.queue(session.served)) else math.inf
+    found = await _confirmed(session, context, rows, promise, rate, most)
     capacity = scaled(predicted, found)
-    verdict = _with_objective(profile, promise, predicted[0].requests_per_s, capacity[0], found)
-    report = profile.report(context, *verdict)
+    report = profile.report(context, *_with_objective(profile, promise, rate, capacity[0], found))
     return report, profile.figures(promise, capacity, attainable=True)
 
 
@@ -168,7 +170,7 @@ def _predict(
 
 
 async def _confirmed(
-    session: Session, context: Context, rows: Sequence[Tensors], promise: Promise, predicted: float
+    session: Session, context: Context, rows: Sequence[Tensors], promise: Promise, predicted: float, most: float
 ) -> Confirmation:
     if predicted <= 0:
         return Confirmation(None, None, "No rate is predicted to keep the budget.")
@@ -183,7 +185,7 @@ async def _confirmed(
             abandon=Abandon(promise.budget_ms, allowed_late(count, promise.quantile)),
         )
 
-    return await confirm(probe, promise, predicted, context.time_left)
+    return await confirm(probe, promise, predicted, context.time_left, most)
 
 
 def load_timeout_s(context: Context, longest_ms: float) -> float:
