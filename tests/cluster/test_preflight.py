@@ -6,6 +6,8 @@ Most budgets are small, to be quick; what the phases say with more time is teste
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,13 @@ DRAIN = {"drain": "2s"}
 def report_of(team: Team, revision: str) -> PreflightReport:
     found = team.get("configmap", preflight_name(revision))
     return PreflightReport.model_validate_json(found["data"][REPORT_DATA])
+
+
+def shown(team: Team, name: str) -> Any:
+    """What `plimsoll preflight NAME --json` prints."""
+    at = ("--kubeconfig", str(team.testbed.kubectl.kubeconfig), "--context", team.testbed.kubectl.context)
+    words = [sys.executable, "-m", "plimsoll", "preflight", name, "-n", team.namespace, "--json", *at]
+    return json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
 
 
 def preflight_pods(team: Team, revision: str) -> list[str]:
@@ -73,6 +82,7 @@ def test_models_pass_with_nothing_said_about_them(team: Team, uris: Mapping[str,
         assert report.figures.golden is not None
         assert report.figures.golden.source is InputSource.ARTEFACT
         assert report.figures.memory is not None, "the examiner answers"
+    assert shown(team, "digits") == json.loads(team.get("configmap", preflight_name(second))["data"][REPORT_DATA])
     told = served.status()["preflight"]
     assert (told["outcome"], told["revision"]) == ("Passed", second)
     assert {tensor["name"] for tensor in told["inputs"]} == {"image"}
