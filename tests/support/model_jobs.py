@@ -14,8 +14,7 @@ from enum import StrEnum
 from tests.support.model_cluster import NAMESPACE, JsonObject, Kind, ModelCluster, rfc3339
 
 from plimsoll.api.preflight_report import Outcome, PhaseName, PhaseReport, PhaseStatus, PreflightReport
-from plimsoll.core.preflight.record import EXIT_CODES
-from plimsoll.core.preflight.verdict import termination_message
+from plimsoll.core.preflight.verdict import EXIT_CODES, termination_message
 
 
 class Trial(StrEnum):

@@ -6,7 +6,6 @@ on at once, and what comes is bounded, parsed, and held against the question tha
 
 from __future__ import annotations
 
-import ipaddress
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +15,7 @@ from pydantic import ValidationError
 from plimsoll.api.preflight_report import PreflightReport
 from plimsoll.controller.report_key import ReportKey
 from plimsoll.core.actions import PullReport
-from plimsoll.core.names import REPORT_PORT
+from plimsoll.core.names import REPORT_PORT, url_host
 from plimsoll.kube.clock import Clock
 
 MAX_REPORT_BYTES = 900 * 1024
@@ -84,7 +83,7 @@ class Reports:
 
         token = sign(self._key.seed, asked.pod_uid, self._clock.utc_now().timestamp())
         async with self._session.get(
-            f"http://{_host(asked.ip)}:{self._port}/report",
+            f"http://{url_host(asked.ip)}:{self._port}/report",
             headers={"Authorization": f"Bearer {token}"},
             allow_redirects=False,
         ) as response:
@@ -105,7 +104,3 @@ def _parsed(body: bytes) -> PreflightReport:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise ReportUnavailable(f"the report cannot be read: {where}: {first['msg']}") from error
-
-
-def _host(ip: str) -> str:
-    return f"[{ip}]" if ipaddress.ip_address(ip).version == 6 else ip  # noqa: PLR2004 - IPv6

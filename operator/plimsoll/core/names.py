@@ -92,3 +92,8 @@ def pod_selector(model: str, revision: str) -> dict[str, str]:
 def selector_text(labels: dict[str, str]) -> str:
     """Returns a label selector in its string form."""
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def url_host(ip: str) -> str:
+    """Returns an address as it stands before a port: an IPv6 one in brackets."""
+    return f"[{ip}]" if ":" in ip else ip

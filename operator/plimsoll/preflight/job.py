@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from plimsoll.api.preflight_report import Outcome, PhaseName, PhaseReport, PreflightReport
 from plimsoll.core.names import REPORT_PORT
-from plimsoll.core.preflight.verdict import termination_message
+from plimsoll.core.preflight.verdict import EXIT_CODES, termination_message
 from plimsoll.errors import Invalid
 from plimsoll.kube.clock import SYSTEM_CLOCK, Clock
 from plimsoll.preflight.event_loop import run_precisely
@@ -28,7 +28,6 @@ from plimsoll.preflight.request import Request, request_from
 
 KEY_VARIABLE: Final = "PLIMSOLL_REPORT_KEY"
 POD_UID_VARIABLE: Final = "POD_UID"
-EXIT_CODES: Final = {Outcome.PASSED: 0, Outcome.REJECTED: 3, Outcome.ERROR: 1}
 
 _PATIENCE_S = 120.0
 """How long the report waits for the controller, whose upgrade takes a minute. Where a network policy keeps that away,

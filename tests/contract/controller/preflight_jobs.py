@@ -14,8 +14,7 @@ from tests.support.fakeapi.storage import timestamp
 from tests.support.preflight_reports import good
 
 from plimsoll.api.preflight_report import Outcome, PreflightReport
-from plimsoll.core.preflight.record import EXIT_CODES
-from plimsoll.core.preflight.verdict import termination_message
+from plimsoll.core.preflight.verdict import EXIT_CODES, termination_message
 from plimsoll.core.tokens import public_key
 from plimsoll.kube.resources import JOBS, PODS, SECRETS, JsonObject
 from plimsoll.preflight.report_desk import ReportDesk

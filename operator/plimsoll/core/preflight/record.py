@@ -21,11 +21,9 @@ from plimsoll.core.actions import Apply, ChildKind, Create
 from plimsoll.core.conditions import MAX_MESSAGE, rfc3339
 from plimsoll.core.hashing import canonical_json
 from plimsoll.core.names import preflight_name
+from plimsoll.core.preflight.verdict import EXIT_CODES
 from plimsoll.core.render.verdict import render_verdict
 from plimsoll.core.world import JobPod, Observed, PreflightJob, Verdict
-
-EXIT_CODES: Mapping[Outcome, int] = {Outcome.PASSED: 0, Outcome.REJECTED: 3, Outcome.ERROR: 1}
-"""Of the container `preflight`. One that says another outcome than its message is believed neither."""
 
 
 def record_report(observed: Observed, job_name: str, report: PreflightReport, now: datetime) -> Create | Apply:

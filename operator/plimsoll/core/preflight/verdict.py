@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from plimsoll.api.preflight import PreflightMode
@@ -11,6 +12,9 @@ from plimsoll.api.preflight_report import Outcome, PhaseName, PhaseReport, Phase
 
 MAX_TERMINATION_BYTES: Final = 2048
 """Kubernetes keeps 4096 bytes per container and 12 KiB per pod; half leaves room for whoever else writes."""
+
+EXIT_CODES: Final[Mapping[Outcome, int]] = MappingProxyType({Outcome.PASSED: 0, Outcome.REJECTED: 3, Outcome.ERROR: 1})
+"""Of the Job's container. One that says another outcome than its message is believed neither."""
 
 SERVER_DIED: Final = "ServerDied"
 HANGS: Final = "ModelHangs"

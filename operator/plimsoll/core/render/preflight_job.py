@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from plimsoll.api.base import parse_duration, to_wire
 from plimsoll.api.preflight import ConfigMapKey, Preflight
-from plimsoll.api.preflight_report import InputSource
+from plimsoll.api.preflight_report import InputSource, Outcome
 from plimsoll.api.v1alpha1 import ModelDeployment
 from plimsoll.core.environment import literal, literal_json
 from plimsoll.core.hashing import canonical_json
@@ -25,7 +25,9 @@ from plimsoll.core.names import (
     REPORT_PORT,
     preflight_labels,
     preflight_name,
+    url_host,
 )
+from plimsoll.core.preflight.verdict import EXIT_CODES
 from plimsoll.core.render.manifest import Manifest, child_manifest
 from plimsoll.core.render.pod import has_examiner
 from plimsoll.core.render.security import CONTAINER_SECURITY, POD_SECURITY, beside_triton
@@ -38,7 +40,6 @@ which the report is fetched."""
 _KEPT_SECONDS = 3600
 """The controller deletes a Job as soon as its end is recorded; this is for the day on which there is no controller."""
 _GRACE_SECONDS = 10
-_EXIT_REJECTED = 3
 _MODEL_READY_SECONDS = 60.0
 _SCRATCH = "64Mi"
 _GOLDEN_FOLDER = "/golden"
@@ -100,7 +101,7 @@ def render_preflight_job(owner: ModelDeployment, examinee: Examinee, defaults: D
 
 def _failure_rules() -> list[dict[str, Any]]:
     """A drained node is nobody's fault: the Job goes on in another pod. Whatever else fails has said why."""
-    rejected = {"containerName": "preflight", "operator": "In", "values": [_EXIT_REJECTED]}
+    rejected = {"containerName": "preflight", "operator": "In", "values": [EXIT_CODES[Outcome.REJECTED]]}
     return [
         {"action": "FailJob", "onExitCodes": rejected},
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
@@ -220,7 +221,7 @@ def _sources(given: ConfigMapKey | None, folder: str, examinee: Examinee) -> lis
 def _examiner(examinee: Examinee) -> dict[str, str] | None:
     if not has_examiner(examinee.revision.snapshot):
         return None
-    return {"url": f"http://{_host(examinee.ip)}:{EXAMINER_PORT}", "token": examinee.examined.uid}
+    return {"url": f"http://{url_host(examinee.ip)}:{EXAMINER_PORT}", "token": examinee.examined.uid}
 
 
 def _peer(name: str, namespace: str, label: str) -> dict[str, str]:
@@ -229,8 +230,4 @@ def _peer(name: str, namespace: str, label: str) -> dict[str, str]:
 
 
 def _address(ip: str) -> str:
-    return f"{_host(ip)}:{GRPC_PORT}"
-
-
-def _host(ip: str) -> str:
-    return f"[{ip}]" if ":" in ip else ip
+    return f"{url_host(ip)}:{GRPC_PORT}"
