@@ -30,6 +30,7 @@ class TimedSession:
         batch_ms: Time of a batch by its size.
         max_batch: 0 for a model that does not batch.
         overhead_ms: Part of each request's time in which nothing is computed.
+        pause_ms: Time after each batch in which the instance does not begin the next one.
         fails: Called with each request's size before it waits; may raise.
         sent: Sizes of the requests, in order.
     """
@@ -37,6 +38,7 @@ class TimedSession:
     batch_ms: Callable[[int], float]
     max_batch: int = 64
     overhead_ms: float = 0.0
+    pause_ms: float = 0.0
     fails: Callable[[int], None] = lambda _rows: None
     sent: list[int] = field(default_factory=list)
     waiting: deque[tuple[int, asyncio.Future[None]]] = field(default_factory=deque)
@@ -89,7 +91,7 @@ class TimedSession:
         self.computing_ms += took_ms
         loop = asyncio.get_running_loop()
         loop.call_later((took_ms + self.overhead_ms) / 1000, _answer, batch)
-        loop.call_later(took_ms / 1000, self._execute)
+        loop.call_later((took_ms + self.pause_ms) / 1000, self._execute)
 
 
 def _answer(batch: list[asyncio.Future[None]]) -> None:

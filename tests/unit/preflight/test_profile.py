@@ -108,6 +108,18 @@ def test_time_in_which_nothing_is_computed_takes_no_capacity() -> None:
 
 
 @pytest.mark.usefixtures("_one_replica")
+@pytest.mark.parametrize(("pause_ms", "overhead_ms"), [(5, 5), (5, 20)])
+def test_a_pause_between_batches_takes_capacity(pause_ms: float, overhead_ms: float) -> None:
+    session = TimedSession(constant, max_batch=1, pause_ms=pause_ms, overhead_ms=overhead_ms)
+    longer = TimedSession(lambda _batch: 10.0 + pause_ms, max_batch=1)
+    # Too short to confirm anything: it is the prediction that counts the pause.
+    _, pausing = examine(session, seconds=1.2, objective=objective(95 + int(overhead_ms)))
+    _, computing = examine(longer, seconds=1.2, objective=objective(100))
+    assert not pausing.capacity[0].confirmed
+    assert pausing.capacity[0].requests_per_s == pytest.approx(computing.capacity[0].requests_per_s, rel=0.05)
+
+
+@pytest.mark.usefixtures("_one_replica")
 def test_without_time_to_confirm_the_capacity_stays_predicted() -> None:
     report, figures = examine(TimedSession(constant, max_batch=2), seconds=1.2, objective=objective(100))
     assert (report.status, report.reason) == (PhaseStatus.WARNED, "CapacityUnconfirmed")
