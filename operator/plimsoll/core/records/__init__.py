@@ -1,0 +1,1 @@
+"""What became of requests: outcome classes, histograms and the records that gateways stream to the controller. Pure."""

@@ -1,0 +1,1 @@
+"""Where a request goes: pure values and rules that the gateway follows and the controller writes."""

@@ -1,0 +1,67 @@
+"""What a gateway knows: for each public model name its revisions, their shares and their endpoints.
+
+Immutable: a change makes new values, and equal parts are shared, so "what changed" is a comparison by identity first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from plimsoll.api.routing import Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A model pod that takes requests.
+
+    Attributes:
+        pod: Its name.
+        ip: Where it listens: HTTP on `names.HTTP_PORT`, gRPC on `names.GRPC_PORT`.
+    """
+
+    pod: str
+    ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRoute:
+    """One revision of a model.
+
+    Attributes:
+        name: Of the revision.
+        weight_permille: Share of the requests that a gateway gives it, in parts per thousand.
+        endpoints: Pods that are ready, do not end and do not drain, by name in ascending order.
+    """
+
+    name: str
+    weight_permille: int
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRoute:
+    """One ModelDeployment.
+
+    Attributes:
+        model: Public model name: the name of the ModelDeployment.
+        uid: Of the ModelDeployment; with `epoch` the fence against older routing.
+        epoch: Of `status.routing`.
+        traffic: What the spec asks for, whatever the weights say.
+        stable: The revision that serves; None before the first promotion.
+        candidate: The revision that is being rolled out; None without one.
+    """
+
+    model: str
+    uid: str
+    epoch: int
+    traffic: Traffic = Traffic.NORMAL
+    stable: RevisionRoute | None = None
+    candidate: RevisionRoute | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """All models of the gateway's namespace, by public name."""
+
+    models: Mapping[str, ModelRoute] = field(default_factory=dict)

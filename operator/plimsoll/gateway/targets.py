@@ -1,0 +1,170 @@
+"""The routes as the hot path sees them: what is counted per endpoint, and which endpoint takes the next request.
+
+`core.routing` holds values; these are the things behind them, which keep their identity and their counters while the
+table changes: a connection in mid-request belongs to an `EndpointTarget`, whatever has become of its route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from plimsoll.core.records.outcome import Outcome
+from plimsoll.core.routing.split import Split
+from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
+
+
+class Recorder(Protocol):
+    """Counts what becomes of the requests of one revision."""
+
+    def arrived(self) -> None:
+        """Counts a request whose first attempt goes to this revision."""
+
+    def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None:
+        """Counts the end of a first attempt: exactly once for each arrival.
+
+        Args:
+            outcome: What became of it.
+            latency_s: From the request's first byte to its end, in seconds.
+            pod: Where it was sent; empty when it was sent nowhere.
+        """
+
+    def rescued(self) -> None:
+        """Counts a request whose first attempt failed here and that was answered by a second one."""
+
+
+class EndpointTarget:
+    """One pod.
+
+    Attributes:
+        endpoint: Where it is.
+        outstanding: Requests of both protocols that it has not answered.
+        gone: It left the table: no new request, and its connections close when they are idle.
+        on_gone: Called once when that happens.
+    """
+
+    __slots__ = ("endpoint", "gone", "on_gone", "outstanding")
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.outstanding = 0
+        self.gone = False
+        self.on_gone: list[Callable[[], None]] = []
+
+    def leave(self) -> None:
+        """Marks it as gone."""
+        self.gone = True
+        for call in self.on_gone:
+            call()
+        self.on_gone.clear()
+
+
+class RevisionTarget:
+    """One revision of a model: its endpoints and its counters."""
+
+    __slots__ = ("_next", "endpoints", "recorder", "route")
+
+    def __init__(self, route: RevisionRoute, recorder: Recorder) -> None:
+        self.route = route
+        self.recorder = recorder
+        self.endpoints: list[EndpointTarget] = []
+        self._next = 0
+
+    def least_outstanding(self, *, but: EndpointTarget | None = None) -> EndpointTarget | None:
+        """Returns the endpoint with the fewest outstanding requests, in turn among equals; None without one.
+
+        Args:
+            but: One that was tried already and is not tried again.
+        """
+        endpoints = self.endpoints
+        best: EndpointTarget | None = None
+        start = self._next = (self._next + 1) % len(endpoints) if endpoints else 0
+        for position in range(len(endpoints)):
+            endpoint = endpoints[(start + position) % len(endpoints)]
+            if endpoint is not but and (best is None or endpoint.outstanding < best.outstanding):
+                best = endpoint
+        return best
+
+    def update(self, route: RevisionRoute) -> None:
+        """Follows a new route: endpoints that stay keep their counters, those that left are told."""
+        self.route = route
+        known = {target.endpoint: target for target in self.endpoints}
+        self.endpoints = [known.get(endpoint) or EndpointTarget(endpoint) for endpoint in route.endpoints]
+        for left in known.keys() - set(route.endpoints):
+            known[left].leave()
+
+
+class ModelTarget:
+    """One model.
+
+    Attributes:
+        route: What it follows.
+        stable, candidate: Its revisions, None where there is none.
+    """
+
+    __slots__ = ("_recorder_of", "_split", "candidate", "route", "stable")
+
+    def __init__(self, route: ModelRoute, recorder_of: Callable[[str, str], Recorder], split: Split) -> None:
+        self._recorder_of = recorder_of
+        self._split = split
+        self.route = ModelRoute(route.model, route.uid, route.epoch)
+        self.stable: RevisionTarget | None = None
+        self.candidate: RevisionTarget | None = None
+        self.update(route)
+
+    def pick(self, *, wants_candidate: bool = False) -> RevisionTarget | None:
+        """Returns the revision that gets the next request; None when there is none.
+
+        Args:
+            wants_candidate: The request asks for the candidate by its header.
+        """
+        candidate = self.candidate
+        if candidate is not None and (wants_candidate or self._split.toss(candidate.route.weight_permille)):
+            return candidate
+        return self.stable
+
+    def update(self, route: ModelRoute) -> None:
+        """Follows a new route; a candidate that became stable stays the same target."""
+        known = {target.route.name: target for target in (self.stable, self.candidate) if target}
+        self.stable = self._follow(known, route.stable)
+        self.candidate = self._follow(known, route.candidate)
+        self.route = route
+        for left in known.values():
+            left.update(RevisionRoute(left.route.name, 0))
+
+    def _follow(self, known: dict[str, RevisionTarget], route: RevisionRoute | None) -> RevisionTarget | None:
+        if route is None:
+            return None
+        target = known.pop(route.name, None)
+        target = target or RevisionTarget(route, self._recorder_of(self.route.model, route.name))
+        target.update(route)
+        return target
+
+
+class Targets:
+    """All models of the gateway, by public name."""
+
+    __slots__ = ("_recorder_of", "_split_key", "models")
+
+    def __init__(self, recorder_of: Callable[[str, str], Recorder], split_key: Callable[[], bytes]) -> None:
+        """Makes an empty one.
+
+        Args:
+            recorder_of: Returns the counters of a model's revision, the same ones every time.
+            split_key: Returns a new random key each time.
+        """
+        self._recorder_of = recorder_of
+        self._split_key = split_key
+        self.models: dict[str, ModelTarget] = {}
+
+    def apply(self, table: RouteTable) -> None:
+        """Follows a new table."""
+        for name in self.models.keys() - table.models.keys():
+            gone = self.models.pop(name)
+            gone.update(ModelRoute(name, gone.route.uid, gone.route.epoch))
+        for name, route in table.models.items():
+            target = self.models.get(name)
+            if target is None:
+                self.models[name] = ModelTarget(route, self._recorder_of, Split(self._split_key()))
+            elif target.route is not route:
+                target.update(route)

@@ -1,0 +1,133 @@
+"""What stays and what goes when routes change, and which endpoint is next."""
+
+from plimsoll.core.records.outcome import Outcome
+from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
+from plimsoll.gateway.targets import RevisionTarget, Targets
+
+
+class Counter:
+    """Counts arrivals."""
+
+    def __init__(self) -> None:
+        self.arrivals = 0
+
+    def arrived(self) -> None:
+        self.arrivals += 1
+
+    def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None: ...
+
+    def rescued(self) -> None: ...
+
+
+def targets() -> Targets:
+    counters: dict[tuple[str, str], Counter] = {}
+    return Targets(lambda model, revision: counters.setdefault((model, revision), Counter()), lambda: b"key")
+
+
+def pods(*names: str) -> tuple[Endpoint, ...]:
+    return tuple(Endpoint(name, f"10.0.0.{ord(name)}") for name in names)
+
+
+def revision(name: str, weight: int, *endpoints: str) -> RevisionRoute:
+    return RevisionRoute(name, weight, pods(*endpoints))
+
+
+def table(stable: RevisionRoute | None, candidate: RevisionRoute | None = None, epoch: int = 1) -> RouteTable:
+    return RouteTable({"digits": ModelRoute("digits", "uid", epoch, stable=stable, candidate=candidate)})
+
+
+def names(target: RevisionTarget | None) -> list[str]:
+    assert target is not None
+    return [endpoint.endpoint.pod for endpoint in target.endpoints]
+
+
+def test_a_promoted_candidate_keeps_its_connections_and_counters() -> None:
+    subject = targets()
+    subject.apply(table(revision("r1", 1000, "a"), revision("r2", 0, "b")))
+    candidate = subject.models["digits"].candidate
+    assert candidate is not None
+    candidate.endpoints[0].outstanding = 7
+    endpoint = candidate.endpoints[0]
+    subject.apply(table(revision("r2", 1000, "b", "c"), epoch=2))
+    stable = subject.models["digits"].stable
+    assert stable is candidate
+    assert stable.endpoints[0] is endpoint
+    assert (names(stable), endpoint.outstanding, subject.models["digits"].candidate) == (["b", "c"], 7, None)
+
+
+def test_an_endpoint_that_leaves_is_told_once() -> None:
+    subject = targets()
+    subject.apply(table(revision("r1", 1000, "a", "b")))
+    stable = subject.models["digits"].stable
+    assert stable is not None
+    left, stays = stable.endpoints
+    told: list[str] = []
+    left.on_gone.append(lambda: told.append("left"))
+    stays.on_gone.append(lambda: told.append("stays"))
+    subject.apply(table(revision("r1", 1000, "b"), epoch=2))
+    subject.apply(table(revision("r1", 1000, "b"), epoch=3))
+    assert (told, left.gone, stays.gone) == (["left"], True, False)
+
+
+def test_a_model_that_is_deleted_leaves_with_all_its_endpoints() -> None:
+    subject = targets()
+    subject.apply(table(revision("r1", 1000, "a"), revision("r2", 100, "b")))
+    model = subject.models["digits"]
+    endpoints = [
+        *(model.stable.endpoints if model.stable else []),
+        *(model.candidate.endpoints if model.candidate else []),
+    ]
+    subject.apply(RouteTable())
+    assert subject.models == {}
+    assert [endpoint.gone for endpoint in endpoints] == [True, True]
+
+
+def test_an_equal_table_changes_nothing() -> None:
+    subject = targets()
+    same = table(revision("r1", 1000, "a"))
+    subject.apply(same)
+    before = subject.models["digits"].stable
+    subject.apply(RouteTable(dict(same.models)))
+    assert subject.models["digits"].stable is before
+
+
+def test_the_fewest_outstanding_is_next_and_equals_take_turns() -> None:
+    subject = targets()
+    subject.apply(table(revision("r1", 1000, "a", "b", "c")))
+    stable = subject.models["digits"].stable
+    assert stable is not None
+    a, b, c = stable.endpoints
+    assert {stable.least_outstanding() for _ in range(3)} == {a, b, c}
+    a.outstanding, b.outstanding, c.outstanding = 2, 1, 2
+    assert stable.least_outstanding() is b
+    assert stable.least_outstanding(but=b) in {a, c}
+
+
+def test_the_only_endpoint_is_not_tried_twice() -> None:
+    subject = targets()
+    subject.apply(table(revision("r1", 1000, "a")))
+    stable = subject.models["digits"].stable
+    assert stable is not None
+    assert stable.least_outstanding(but=stable.endpoints[0]) is None
+
+
+def test_no_endpoint() -> None:
+    subject = targets()
+    subject.apply(table(revision("r1", 1000)))
+    stable = subject.models["digits"].stable
+    assert stable is not None
+    assert stable.least_outstanding() is None
+
+
+def test_the_candidate_gets_its_weight_and_whoever_asks_for_it() -> None:
+    subject = targets()
+    subject.apply(table(revision("r1", 950, "a"), revision("r2", 50, "b")))
+    model = subject.models["digits"]
+    assert sum(model.pick() is model.candidate for _ in range(1000)) == 50
+    assert model.pick(wants_candidate=True) is model.candidate
+
+
+def test_before_the_first_promotion_there_is_no_revision() -> None:
+    subject = targets()
+    subject.apply(table(None))
+    assert subject.models["digits"].pick() is None
