@@ -29,7 +29,8 @@ from plimsoll.core.actions import Action, Apply, Create, Delete, PullReport, Sca
 from plimsoll.core.gate import config_maps_needed
 from plimsoll.core.hashing import digest_of
 from plimsoll.core.names import FIELD_MANAGER, MODEL_LABEL, SCALE_MANAGER
-from plimsoll.core.plan import name_conflict, plan
+from plimsoll.core.ownership import name_conflict
+from plimsoll.core.plan import plan
 from plimsoll.core.preflight.record import record_report
 from plimsoll.core.snapshot import Defaults
 from plimsoll.core.world import Failure, FailureKind, Observed, Pod

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from plimsoll.api.preflight_report import Outcome
+from plimsoll.api.routing import Routing
 from plimsoll.api.v1alpha1 import Accelerator, ModelDeployment, ModelDeploymentStatus
 from plimsoll.core.lineage import Target
 from plimsoll.core.names import RETIRED_AT_ANNOTATION, preflight_name
@@ -19,6 +20,7 @@ from plimsoll.core.world import (
     Deployment,
     Examined,
     Failure,
+    Gateways,
     Observed,
     Pod,
     PreflightJob,
@@ -149,9 +151,13 @@ def revision_service_of(owner: ModelDeployment, revision: Revision, **more: Any)
     return Service(name=revision.name, packed=packed, revision=revision.name, **fields)
 
 
-def stable_service_of(owner: ModelDeployment, revision: Revision, **more: Any) -> Service:
-    packed = pack(render_stable_service(owner.metadata, revision.name))
-    fields = {"uid": "service-stable", "owner_uid": UID, **more}
+def stable_service_of(
+    owner: ModelDeployment, revision: Revision, *, routing: Routing | None = None, gateway: bool = False, **more: Any
+) -> Service:
+    """The stable Service as applied for `owner`; `routing` is what it mirrors."""
+    packed = pack(render_stable_service(owner.metadata, revision.name, routing=routing, gateway=gateway))
+    epoch = routing.epoch if routing else 0
+    fields = {"uid": "service-stable", "owner_uid": UID, "gateway": gateway, "epoch": epoch, **more}
     return Service(name=owner.metadata.name, packed=packed, revision=revision.name, **fields)
 
 
@@ -161,7 +167,11 @@ def children_of(owner: ModelDeployment, revision: Revision, **deployment: Any) -
 
 
 def observed(
-    owner: ModelDeployment, *parts: Child | Pod, defaults: Defaults = DEFAULTS, failure: Failure | None = None
+    owner: ModelDeployment,
+    *parts: Child | Pod,
+    defaults: Defaults = DEFAULTS,
+    gateways: Gateways | None = None,
+    failure: Failure | None = None,
 ) -> Observed:
     """Everything known about `owner`: its children and pods in any order."""
     return Observed(
@@ -173,6 +183,7 @@ def observed(
         pods={part.name: part for part in parts if isinstance(part, Pod)},
         jobs={part.name: part for part in parts if isinstance(part, PreflightJob)},
         verdicts={part.name: part for part in parts if isinstance(part, Verdict)},
+        gateways=gateways,
         failure=failure,
     )
 

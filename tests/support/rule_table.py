@@ -538,6 +538,7 @@ def everything() -> Manifest:
                 "credentials": {"secretRef": {"name": "pull"}, "caConfigMapRef": {"name": "ca"}},
             },
             "replicas": 3,
+            "traffic": "StableOnly",
             "runtime": {
                 "image": f"nvcr.example:5000/nvidia/tritonserver@{DIGEST}",
                 "accelerator": "Nvidia",
@@ -610,11 +611,11 @@ class Defaulting:
 
 
 DEFAULTING = (
-    Defaulting("replicas", manifest(), {"model": {"uri": URI}, "replicas": 1}),
+    Defaulting("replicas", manifest(), {"model": {"uri": URI}, "replicas": 1, "traffic": "Normal"}),
     Defaulting(
         "drain, where there is a runtime",
         runtime(accelerator="None"),
-        {"model": {"uri": URI}, "replicas": 1, "runtime": {"accelerator": "None", "drain": "30s"}},
+        {"model": {"uri": URI}, "replicas": 1, "traffic": "Normal", "runtime": {"accelerator": "None", "drain": "30s"}},
     ),
     Defaulting(
         "a spread and a variable",
@@ -622,6 +623,7 @@ DEFAULTING = (
         {
             "model": {"uri": URI},
             "replicas": 1,
+            "traffic": "Normal",
             "runtime": {
                 "drain": "30s",
                 "pod": {
@@ -636,7 +638,7 @@ DEFAULTING = (
     Defaulting(
         "an empty field is as an absent one",
         spec(replicas=None),
-        {"model": {"uri": URI}, "replicas": 1},
+        {"model": {"uri": URI}, "replicas": 1, "traffic": "Normal"},
     ),
 )
 

@@ -27,6 +27,7 @@ from plimsoll.api.pod import PodOptions
 from plimsoll.api.preflight import Objective, Preflight
 from plimsoll.api.preflight_status import PreflightStatus
 from plimsoll.api.resources import Resources as Resources  # noqa: PLC0414 - part of the API, found here too
+from plimsoll.api.routing import Routing, Traffic
 from plimsoll.api.vocabulary import Accelerator as Accelerator  # noqa: PLC0414 - part of the API, found here too
 from plimsoll.api.vocabulary import DataType
 from plimsoll.api.vocabulary import ModelFormat as ModelFormat  # noqa: PLC0414 - as above
@@ -221,6 +222,10 @@ class ModelDeploymentSpec(ApiModel):
     preflight: Preflight | None = None
     """What a new revision has to show before it serves. Without it: the defaults of its fields. Makes a new revision:
     no."""
+    traffic: Traffic = Traffic.NORMAL
+    """Where requests go, whatever else is going on. Normal; StableOnly: all to the revision that serves, and no new one
+    is promoted; Direct: past the gateway, straight to the pods of the revision that serves (to break glass with);
+    Stopped: nowhere, every request is refused. Default Normal. Makes a new revision: no."""
 
 
 class Phase(StrEnum):
@@ -234,6 +239,7 @@ class Phase(StrEnum):
     SCALING = "Scaling"
     STALLED = "Stalled"
     SCALED_TO_ZERO = "ScaledToZero"
+    STOPPED = "Stopped"
 
 
 class ConditionType(StrEnum):
@@ -305,6 +311,8 @@ class ModelDeploymentStatus(ApiModel):
     """What was last decided, in one sentence."""
     preflight: PreflightStatus | None = None
     """What the last preflight of the newest revision said."""
+    routing: Routing | None = None
+    """Which revision gets how much: what gateways follow."""
     conditions: Annotated[list[Condition] | None, Field(max_length=16, json_schema_extra=list_map("type"))] = None
     """Serving, Ready, Reconciling and Stalled; all four are always present."""
 

@@ -11,7 +11,7 @@ from plimsoll.controller.observe import Stores
 from plimsoll.controller.projection import project_revision
 from plimsoll.core.actions import Apply, ChildKind, Create, Delete, Scale, WriteStatus
 from plimsoll.core.names import FIELD_MANAGER, SCALE_MANAGER, STATUS_MANAGER
-from plimsoll.core.plan import name_conflict
+from plimsoll.core.ownership import name_conflict
 from plimsoll.core.world import Observed
 from plimsoll.errors import Invalid, NotYet
 from plimsoll.kube.client import Client

@@ -10,11 +10,14 @@ from typing import Any
 import orjson
 
 from plimsoll.core.names import (
+    COMPONENT_LABEL,
+    GATEWAY_COMPONENT,
     INTENT_ANNOTATION,
     NUMBER_ANNOTATION,
     REFRESH_ANNOTATION,
     RETIRED_AT_ANNOTATION,
     REVISION_LABEL,
+    ROUTING_ANNOTATION,
     SCALE_MANAGER,
     SERVED_ANNOTATION,
 )
@@ -23,6 +26,8 @@ from plimsoll.core.snapshot import Snapshot
 from plimsoll.core.world import Container, Deployment, Pod, ReplicasOwner, Revision, Service
 from plimsoll.kube.resources import JsonObject
 
+_LARGEST_EPOCH = 2**53
+"""Integers of JSON are exact below it."""
 _AUTOSCALER_MANAGER = "kube-controller-manager"
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _KEPT_METADATA = ("name", "namespace", "uid", "generation", "deletionTimestamp", "annotations")
@@ -82,7 +87,26 @@ def project_deployment(obj: JsonObject) -> Deployment:
 def project_service(obj: JsonObject) -> Service:
     """Returns a Service of ours."""
     selector = obj["spec"].get("selector") or {}
-    return Service(**identity(obj), packed=_packed(obj), revision=selector.get(REVISION_LABEL, ""))
+    epoch, routed = _mirrored_routing((obj["metadata"].get("annotations") or {}).get(ROUTING_ANNOTATION, ""))
+    gateway = selector.get(COMPONENT_LABEL) == GATEWAY_COMPONENT
+    return Service(
+        **identity(obj),
+        packed=_packed(obj),
+        revision=routed if gateway else selector.get(REVISION_LABEL, ""),
+        gateway=gateway,
+        epoch=epoch,
+    )
+
+
+def _mirrored_routing(text: str) -> tuple[int, str]:
+    """Returns epoch and stable revision as a Service says them; 0 and nothing where it says neither."""
+    try:
+        said = orjson.loads(text) if text else {}
+        epoch, revision = said.get("epoch", 0), said.get("revision", "")
+    except (ValueError, AttributeError):
+        return 0, ""
+    sound = type(epoch) is int and 0 <= epoch < _LARGEST_EPOCH and isinstance(revision, str)
+    return (epoch, revision) if sound else (0, "")
 
 
 def project_pod(obj: JsonObject) -> Pod:

@@ -55,6 +55,22 @@ def scaled_to_zero(hint: str = "") -> Situation:
     )  # fmt: skip
 
 
+def stopped() -> Situation:
+    """No request is answered because the spec says so."""
+    return Situation(
+        Phase.STOPPED, serving=False, ready=False, reconciling=False, stalled=True,
+        reason="Stopped", message="Every request is refused because spec.traffic is Stopped; set it to Normal to serve",
+    )  # fmt: skip
+
+
+def without_gateway(message: str, *, serving: bool) -> Situation:
+    """The newest spec is promoted, but the namespace lacks its gateways; `serving` where requests go past them."""
+    return Situation(
+        Phase.STABLE if serving else Phase.SCALING, serving=serving, ready=serving, reconciling=not serving,
+        stalled=False, reason="GatewayUnavailable", message=message,
+    )  # fmt: skip
+
+
 def scaling(reason: str, message: str, *, serving: bool, stalled: bool) -> Situation:
     """The newest spec is promoted but does not have all its model servers."""
     return Situation(

@@ -25,6 +25,13 @@ RETIRED_AT_ANNOTATION: Final = "plimsoll.dev/retired-at"
 SERVED_ANNOTATION: Final = "plimsoll.dev/served"
 """On the Deployment of a revision that once was stable: going back to it while it still runs is at once, unexamined."""
 
+ROUTING_ANNOTATION: Final = "plimsoll.dev/routing"
+"""On the stable Service: epoch and stable revision of `status.routing` as JSON, written with it or before it, so that
+after a lost or restored status the epoch goes on above what gateways have."""
+
+COMPONENT_LABEL: Final = "plimsoll.dev/component"
+GATEWAY_COMPONENT: Final = "gateway"
+
 PREFLIGHT_LABEL: Final = "plimsoll.dev/preflight"
 """On a preflight Job, its pods and the ConfigMap with its verdict: the revision that is examined. Never beside the
 revision label on a pod: Services and Deployments choose the pods of a revision by that one."""
@@ -87,6 +94,11 @@ def preflight_labels(model: str, revision: str) -> dict[str, str]:
 def pod_selector(model: str, revision: str) -> dict[str, str]:
     """Labels by which a revision's pods are chosen; immutable in a Deployment, so never extended."""
     return {MODEL_LABEL: model, REVISION_LABEL: revision}
+
+
+def gateway_selector() -> dict[str, str]:
+    """Labels by which a namespace's gateways are chosen."""
+    return {COMPONENT_LABEL: GATEWAY_COMPONENT}
 
 
 def selector_text(labels: dict[str, str]) -> str:

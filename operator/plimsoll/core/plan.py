@@ -2,19 +2,19 @@
 
 `plan(observed, now)` is pure and total. It is run again after every change, so it decides from what is there and never
 from what it did before. Order matters where a crash could hurt users: the old revision is marked retired, then status
-names the new one, then the Service moves, and only what has drained is deleted. What is made is made before the pods
-that need it: Services, whose names may be taken or over quota, before Deployments, which cost machines.
+names the new one, which gateways follow, then the Service moves, and only what has drained is deleted. What is made is
+made before the pods that need it: Services, whose names may be taken or over quota, before Deployments, which cost
+machines.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from plimsoll.api.base import parse_duration
+from plimsoll.api.routing import Routing, Traffic
 from plimsoll.api.v1alpha1 import Runtime
 from plimsoll.core import status as status_of
 from plimsoll.core.actions import (
@@ -32,12 +32,14 @@ from plimsoll.core.actions import (
 from plimsoll.core.diff import needs_apply
 from plimsoll.core.gate import gate, holds_first
 from plimsoll.core.lineage import Target, beyond_history, expired, retirement, stable_of, target_of
-from plimsoll.core.names import NO_REVISION, preflight_name
+from plimsoll.core.names import NO_REVISION
+from plimsoll.core.ownership import ours, refuse_strangers
 from plimsoll.core.preflight.stage import Gate, Stage
 from plimsoll.core.render.deployment import render_deployment, render_replicas
 from plimsoll.core.render.manifest import Manifest
 from plimsoll.core.render.revision import render_revision
 from plimsoll.core.render.service import render_revision_service, render_stable_service
+from plimsoll.core.routing.publish import acknowledged, leads_to_gateway, next_routing
 from plimsoll.core.status import Standing
 from plimsoll.core.world import Child, Deployment, Failure, FailureKind, Observed, ReplicasOwner, Revision
 from plimsoll.errors import Invalid, NotYet
@@ -52,15 +54,15 @@ def plan(observed: Observed, now: datetime) -> Plan:
     """
     if observed.object.metadata.deletion_timestamp:
         return Plan()
-    ours = _ours(observed)
+    own = ours(observed)
     try:
-        target = target_of(ours)
-        _refuse_strangers(observed, target, stable_of(ours, target.revision.name))
+        target = target_of(own)
+        refuse_strangers(observed, target, stable_of(own, target.revision.name))
     except Invalid as error:
-        return _only_status(ours, Failure(FailureKind.INVALID, error.reason, error.message), now)
+        return _only_status(own, Failure(FailureKind.INVALID, error.reason, error.message), now)
     except NotYet as waiting:
-        return _only_status(ours, Failure(FailureKind.NOT_YET, waiting.reason, waiting.message), now)
-    return _Planner(ours, target, now).plan()
+        return _only_status(own, Failure(FailureKind.NOT_YET, waiting.reason, waiting.message), now)
+    return _Planner(own, target, now).plan()
 
 
 def plan_refusal(observed: Observed, now: datetime) -> Plan:
@@ -68,86 +70,16 @@ def plan_refusal(observed: Observed, now: datetime) -> Plan:
 
     In particular no promotion: the actions that it needs come first, and one of them failed.
     """
-    ours = _ours(observed)
-    planner = _Planner(ours, target_of(ours), now)
+    own = ours(observed)
+    planner = _Planner(own, target_of(own), now)
     target = planner.target.revision
-    stable = stable_of(ours, target.name)
-    return _say(ours, Standing(stable=stable, target=target, failure=observed.failure, gate=planner.gate), now)
-
-
-def _ours(observed: Observed) -> Observed:
-    """Leaves out what carries our labels and belongs to somebody else: it is neither trusted, changed nor deleted."""
-    uid = observed.object.metadata.uid
-    return dataclasses.replace(
-        observed,
-        revisions=_owned(observed.revisions, uid),
-        deployments=_owned(observed.deployments, uid),
-        services=_owned(observed.services, uid),
-        jobs=_owned(observed.jobs, uid),
-        verdicts={
-            name: verdict
-            for name, verdict in observed.verdicts.items()
-            if (of := observed.revisions.get(verdict.revision)) and of.owner_uid == uid and of.uid == verdict.owner_uid
-        },
-    )
-
-
-_C = TypeVar("_C", bound=Child)
-
-
-def _owned(children: Mapping[str, _C], uid: str) -> Mapping[str, _C]:
-    return {name: child for name, child in children.items() if child.owner_uid == uid}
-
-
-def _refuse_strangers(observed: Observed, target: Target, stable: str | None) -> None:
-    """Children carry our labels, but an object under a name we need may belong to somebody else: never adopt it.
-
-    A verdict belongs to its ControllerRevision, and one of a ControllerRevision that was deleted and made again is on
-    its way out. What serves needs no verdict.
-
-    Raises:
-        Invalid: it has no owner that could take it away.
-        NotYet: it has one, as a rule a deleted ModelDeployment of this name, whose children go a moment later.
-    """
-    uid = observed.object.metadata.uid
-    owners = {uid, *(revision.uid for revision in observed.revisions.values() if revision.owner_uid == uid)}
-    needed = {observed.object.metadata.name, target.revision.name}
-    if target.revision.name != stable:
-        needed.add(preflight_name(target.revision.name))
-    children: list[tuple[str, str, Child]] = [
-        *((child.name, "ControllerRevision", child) for child in observed.revisions.values()),
-        *((child.name, "Deployment", child) for child in observed.deployments.values()),
-        *((child.name, "Service", child) for child in observed.services.values()),
-        *((child.name, "Job", child) for child in observed.jobs.values()),
-        *((child.name, "ConfigMap", child) for child in observed.verdicts.values()),
-    ]
-    for _, kind, child in sorted(children, key=lambda found: found[:2]):
-        if child.name not in needed or child.owner_uid in (owners if kind == "ConfigMap" else {uid}):
-            continue
-        if child.owner_uid:
-            raise NotYet("WaitingForName", _name_in_use(kind, child.name))
-        if not child.deleting:
-            raise Invalid("NameConflict", name_conflict(kind, child.name))
-
-
-def _name_in_use(kind: str, name: str) -> str:
-    return (
-        f"{kind} {name} still belongs to another object, as a rule a deleted ModelDeployment of the same name; it goes "
-        "by itself then, else delete it"
-    )
+    stable = stable_of(own, target.name)
+    return _say(own, Standing(stable=stable, target=target, failure=observed.failure, gate=planner.gate), now)
 
 
 def _only_to(child: Child, manifest: Manifest) -> Manifest:
     """Names the very object: should it be gone, applying is a conflict instead of making half a child in its place."""
     return {**manifest, "metadata": {**manifest["metadata"], "uid": child.uid}}
-
-
-def name_conflict(kind: str, name: str) -> str:
-    """Returns the message about a name that is taken; used by the shell too, for objects without our labels."""
-    return (
-        f"{kind} {name} exists and belongs to something else; it is left alone. Delete or rename it, or give this "
-        "ModelDeployment another name"
-    )
 
 
 def _only_status(observed: Observed, failure: Failure, now: datetime) -> Plan:
@@ -180,7 +112,8 @@ class _Planner:
     def plan(self) -> Plan:
         promote = self._may_promote()
         stable = self.target.revision.name if promote else self._serving
-        kept, gone = self._sort_out(stable)
+        routing = self._routing(stable)
+        kept, gone = self._sort_out(stable, routing)
         standing = Standing(
             stable=stable,
             target=self.target.revision,
@@ -189,17 +122,19 @@ class _Planner:
             made=self.target.missing,
             draining=tuple(name for name in kept if name not in (stable, self.target.revision.name)),
             gate=self.gate,
+            routing=routing,
         )
         outcome = status_of.status_for(self.observed, standing, self.now)
+        before, after = self._stable_service(stable, routing)
         actions = (
-            *self._stable_service(stable, create=True),
+            *before,
             *self._make_revision(),
             *self._revision_services(kept),
             *self._deployments(kept),
             *self._jobs_over(),
             *self.gate.actions,
             *_status_actions(self.observed, outcome),
-            *self._stable_service(stable, create=False),
+            *after,
             *self._removals(gone, (*kept, stable)),
         )
         announcements = (*outcome.announcements, *self._farewells(gone))
@@ -214,6 +149,8 @@ class _Planner:
         candidate = self.observed.deployments.get(self.target.revision.name)
         if candidate is None or candidate.deleting or self.target.revision.name == self._serving:
             return False
+        if self.observed.object.spec.traffic is Traffic.STABLE_ONLY and self._serving:
+            return False
         return self.gate.open and candidate.settled and candidate.replicas == self._wanted_replicas(candidate)
 
     def _wanted_replicas(self, deployment: Deployment | None) -> int:
@@ -225,7 +162,27 @@ class _Planner:
             return serving.replicas
         return self.observed.object.spec.replicas
 
-    def _sort_out(self, stable: str | None) -> tuple[dict[str, datetime | None], list[Deployment]]:
+    def _selected(self, stable: str | None) -> str | None:
+        """Returns the revision that users reach: before the first promotion, where nothing is asked of it, the target.
+
+        Its pods answer then as soon as they are ready.
+        """
+        candidate = self.target.revision
+        return stable or (None if holds_first(self.observed, candidate) else candidate.name)
+
+    def _routing(self, stable: str | None) -> Routing | None:
+        """Returns what gateways are to follow; None where there are none and never were."""
+        status = self.observed.object.status
+        before = status.routing if status else None
+        service = self.observed.services.get(self.observed.object.metadata.name)
+        if before is None and self.observed.gateways is None:
+            return None
+        candidate = self.target.revision.name if self.gate.open else None
+        return next_routing(before, service.epoch if service else 0, self._selected(stable), candidate)
+
+    def _sort_out(
+        self, stable: str | None, routing: Routing | None
+    ) -> tuple[dict[str, datetime | None], list[Deployment]]:
         """Returns the revisions that stay, with their time of retirement, and the Deployments that go."""
         wanted = {self.target.revision.name, stable} - {None}
         kept: dict[str, datetime | None] = dict.fromkeys(sorted(name for name in wanted if name))
@@ -235,6 +192,10 @@ class _Planner:
             if name in wanted or deployment.deleting:
                 continue
             retired_at = retirement(deployment, service, self.now)
+            if service and service.gateway and not acknowledged(self.observed, routing) and deployment.ready:
+                # A gateway may still send requests there. The drain begins anew when it would have ended: one write
+                # for each length of it, not one for each turn.
+                retired_at = self.now if expired(retired_at, self._drain, self.now) else retired_at
             unknown = deployment.retired_at is None and name not in self.observed.revisions
             selected = service is not None and service.revision == name
             # Without its ControllerRevision it cannot be rendered, hence not be marked.
@@ -305,17 +266,27 @@ class _Planner:
         for name in kept:
             yield from self._service(name, render_revision_service(self.observed.object.metadata, name))
 
-    def _stable_service(self, stable: str | None, *, create: bool) -> Iterator[Action]:
-        """Creates the stable Service, or changes it: two places in the order of actions, never both in one plan.
+    def _stable_service(self, stable: str | None, routing: Routing | None) -> tuple[list[Action], list[Action]]:
+        """Creates the stable Service, or changes it; returns what is done first of all and what after status.
 
-        Creating comes first of all: its name is the likeliest to be a stranger's, and then nothing else was made.
-        Changing comes after status, which names what it selects. Before the first promotion that is nothing, or where
-        nothing is asked of the candidate, its pods, which answer as soon as they are ready.
+        Creating comes first: its name is the likeliest to be a stranger's, and then nothing else was made. So does
+        remembering the epoch, before gateways can follow it. What the Service selects changes after status, which
+        names it; where it leads to the gateway before and after, it is status that moves the requests.
         """
-        owner, candidate = self.observed.object.metadata, self.target.revision
-        selected = stable or (NO_REVISION if holds_first(self.observed, candidate) else candidate.name)
-        if create == (owner.name not in self.observed.services):
-            yield from self._service(owner.name, render_stable_service(owner, selected))
+        owner = self.observed.object.metadata
+        service = self.observed.services.get(owner.name)
+        gateway = leads_to_gateway(self.observed, service, routing)
+        stopped = self.observed.object.spec.traffic is Traffic.STOPPED and not gateway
+        selected = None if stopped else self._selected(stable)
+        manifest = render_stable_service(owner, selected or NO_REVISION, routing=routing, gateway=gateway)
+        actions = list(self._service(owner.name, manifest))
+        if service is None or (service.gateway and gateway):
+            return actions, []
+        if routing is None or routing.epoch == service.epoch:
+            return [], actions
+        selects = service.revision or NO_REVISION
+        remembering = render_stable_service(owner, selects, routing=routing, gateway=service.gateway)
+        return list(self._service(owner.name, remembering)), [] if remembering == manifest else actions
 
     def _service(self, name: str, manifest: Manifest) -> Iterator[Action]:
         service = self.observed.services.get(name)

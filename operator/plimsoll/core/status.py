@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from plimsoll.api.preflight_report import Outcome as PreflightOutcome
+from plimsoll.api.routing import Routing, Traffic
 from plimsoll.api.v1alpha1 import Condition, ConditionStatus, ConditionType, ModelDeploymentStatus, Runtime, Urls
 from plimsoll.core import conditions
 from plimsoll.core.actions import Announcement, Severity
@@ -31,6 +32,7 @@ class Standing:
         made: This plan makes the target.
         draining: Revisions that still run without traffic.
         gate: What the gate says of the target.
+        routing: What gateways are to follow; None leaves it as it is.
     """
 
     stable: str | None
@@ -40,6 +42,7 @@ class Standing:
     made: bool = False
     draining: tuple[str, ...] = ()
     gate: Gate = OPEN
+    routing: Routing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ def status_for(observed: Observed, standing: Standing, now: datetime) -> Outcome
         urls=_urls(metadata.name, metadata.namespace),
         decision=_decision(standing, before, deployment),
         preflight=preflight_status(_verdict(observed, standing)),
+        routing=standing.routing or before.routing,
         conditions=conditions.conditions_of(situation, metadata.generation, now, before.conditions or []),
     )
     return Outcome(status, situation.message, _announcements(standing, situation, before), requeue_at)
@@ -84,7 +88,7 @@ def _urls(name: str, namespace: str) -> Urls:
 def _situation(observed: Observed, standing: Standing, now: datetime) -> tuple[Situation, datetime | None]:
     """Returns what is true now and when that must be looked at again."""
     serving = _serves(observed, standing)
-    before_pods = _before_pods(standing, serving=serving)
+    before_pods = _before_pods(observed, standing, serving=serving)
     if before_pods or standing.target is None:
         nothing = conditions.cannot_start("Unknown", "The spec asks for no revision", serving=serving)
         return before_pods or nothing, None
@@ -104,13 +108,22 @@ def _situation(observed: Observed, standing: Standing, now: datetime) -> tuple[S
     return _unsettled(observed, standing, deployment, now, serving=serving)
 
 
-def _before_pods(standing: Standing, *, serving: bool) -> Situation | None:
-    """Returns what is true whatever the pods do: something was refused, or the gate is shut."""
+def _before_pods(observed: Observed, standing: Standing, *, serving: bool) -> Situation | None:
+    """Returns what is true whatever the pods do: traffic was stopped, something was refused, or the gate is shut."""
+    traffic = observed.object.spec.traffic
+    if traffic is Traffic.STOPPED:
+        return conditions.stopped()
     if standing.failure:
         failed = conditions.cannot_start if standing.failure.kind is FailureKind.INVALID else conditions.preparing
         return failed(standing.failure.reason, standing.failure.message, serving=serving)
     if standing.gate.waiting and not standing.promoted:
         return _gated(standing, standing.gate.waiting, serving=serving)
+    waits = standing.target and standing.stable and standing.target.name != standing.stable
+    if traffic is Traffic.STABLE_ONLY and waits and standing.target and standing.gate.open:
+        message = (
+            f"Revision {standing.target.name} waits because spec.traffic is StableOnly; set it to Normal. {_OLD_SERVES}"
+        )
+        return conditions.preparing("StableOnly", message, serving=serving)
     return None
 
 
@@ -136,13 +149,18 @@ def _serves(observed: Observed, standing: Standing) -> bool:
     """
     service = observed.services.get(observed.object.metadata.name)
     deployment = observed.deployments.get(standing.stable or service.revision) if service else None
-    return deployment is not None and deployment.ready > 0
+    without_gateway = service and service.gateway and observed.gateways and observed.gateways.ready == 0
+    return deployment is not None and deployment.ready > 0 and not without_gateway
 
 
 def _settled(observed: Observed, standing: Standing, deployment: Deployment) -> Situation:
     hint = _overruled(observed, deployment)
     if deployment.replicas == 0:
         return conditions.scaled_to_zero(hint)
+    trouble = _gateway_trouble(observed)
+    if trouble:
+        serving = _serves(observed, standing)
+        return conditions.without_gateway(trouble.message, serving=serving)
     if standing.draining:
         runtime = observed.object.spec.runtime or Runtime()
         return conditions.finalizing(", ".join(standing.draining), runtime.drain)
@@ -150,6 +168,20 @@ def _settled(observed: Observed, standing: Standing, deployment: Deployment) -> 
         hint = f". Revision {deployment.revision} serves unexamined, as preflight.whenNoStable says{hint}"
         return conditions.stable(deployment.ready, deployment.replicas, hint, reason="Unverified")
     return conditions.stable(deployment.ready, deployment.replicas, hint)
+
+
+def _gateway_trouble(observed: Observed) -> Failure | None:
+    """Returns what is wrong with the gateways, None where none are wanted or the spec goes past them."""
+    gateways = observed.gateways
+    if gateways is None or observed.object.spec.traffic is Traffic.DIRECT:
+        return None
+    service = observed.services.get(observed.object.metadata.name)
+    if service and service.gateway and gateways.ready == 0:
+        message = (
+            "0 gateways are ready, so no request arrives; look at Deployment plimsoll-gateway, or set spec.traffic"
+        )
+        return gateways.trouble or Failure(FailureKind.OUTAGE, "GatewayUnavailable", f"{message} to Direct")
+    return gateways.trouble
 
 
 def _overruled(observed: Observed, deployment: Deployment) -> str:

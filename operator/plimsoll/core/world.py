@@ -102,9 +102,33 @@ class Deployment(Child):
 
 @dataclass(frozen=True, slots=True)
 class Service(Child):
-    """A Service of ours; `revision` is what it selects."""
+    """A Service of ours.
+
+    Attributes:
+        revision: Whose pods it selects; of one that selects the gateway: the stable revision when that was written.
+        gateway: It selects the gateway.
+        epoch: Of the routing last written, 0 when none is known.
+    """
 
     revision: str = ""
+    gateway: bool = False
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gateways:
+    """The namespace's gateways, as one ModelDeployment sees them.
+
+    Attributes:
+        ready: Pods that take requests.
+        acknowledged: The oldest epoch of this ModelDeployment that one of the ready ones follows; 0 while one of them
+            follows none, or has not told.
+        trouble: Why there are none or too few, None when nothing is wrong.
+    """
+
+    ready: int = 0
+    acknowledged: int = 0
+    trouble: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +303,7 @@ class Observed:
         jobs, verdicts: Preflight Jobs, and ConfigMaps with their verdicts, by name, whoever owns them.
         config_map_versions: Of each ConfigMap in `core.gate.config_maps_needed`, a version that changes with its
             content; empty when it does not exist.
+        gateways: None where the chart makes none.
         failure: Outcome of the last attempt to apply, None when it worked.
     """
 
@@ -291,4 +316,5 @@ class Observed:
     jobs: Mapping[str, PreflightJob] = field(default_factory=dict)
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     config_map_versions: Mapping[str, str] = field(default_factory=dict)
+    gateways: Gateways | None = None
     failure: Failure | None = None

@@ -23,6 +23,10 @@ REASONS: Mapping[Origin, Mapping[str, str]] = {
         "ModelServersReady": "Serving is True: the revision behind the Service has a ready model server.",
         "NoModelServerReady": "Serving is False: it has none.",
         "Promoted": "The newest spec serves.",
+        "Stopped": "`spec.traffic` is Stopped: every request is refused, as asked.",
+        "StableOnly": "A new revision is not promoted because `spec.traffic` is StableOnly.",
+        "GatewayUnavailable": "The namespace has no ready gateway, or cannot have one; the message says why. Requests "
+        "go to the model servers directly where they did so before.",
         "ScaledToZero": "`spec.replicas` is 0, so nothing serves, as asked. Set it to 1 or more.",
         "Settled": "Reconciling is False: there is nothing left to do.",
         "NotStalled": "Stalled is False: you need not act.",

@@ -69,6 +69,7 @@ INSIDE = {
 OUTSIDE = {
     "model.credentials": {"secretRef": {"name": "other"}, "caConfigMapRef": {"name": "ca"}},
     "replicas": 7,
+    "traffic": "StableOnly",
     "objective": {"latency": [{"percentile": "99", "max": "200ms"}]},
     "preflight": {"budget": "1m", "golden": {"name": "golden", "key": "golden.json"}},
     "runtime.drain": "5m",
@@ -143,6 +144,7 @@ ABSENT_AND_DEFAULT = [
     ("runtime", {"pod": {}}),
     ("runtime", {"pod": {"env": [], "resourceClaims": []}}),
     ("replicas", 1),
+    ("traffic", "Normal"),
 ]
 
 

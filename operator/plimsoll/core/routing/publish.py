@@ -1,0 +1,56 @@
+"""What the controller tells gateways, and when the Service may lead to them."""
+
+from __future__ import annotations
+
+from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
+from plimsoll.core.world import Observed, Service
+
+
+def next_routing(before: Routing | None, mirrored: int, serving: str | None, candidate: str | None) -> Routing:
+    """Returns the routing to publish: the present one where nothing changes, else one with a higher epoch.
+
+    Args:
+        before: As status has it, None where it was never written or was lost.
+        mirrored: The epoch that the stable Service remembers, 0 where it remembers none; never below one that was
+            published, because it is written first.
+        serving: The revision that users reach, None before there is one.
+        candidate: The revision that may get requests beside it, None without one.
+    """
+    revisions = _revisions(serving, candidate)
+    if before and before.revisions == revisions and before.epoch >= mirrored:
+        return before
+    return Routing(epoch=max(before.epoch if before else 0, mirrored) + 1, revisions=revisions)
+
+
+def _revisions(serving: str | None, candidate: str | None) -> list[RoutedRevision]:
+    stable = [RoutedRevision(name=serving, weight_permille=WHOLE)] if serving else []
+    beside = [RoutedRevision(name=candidate, weight_permille=0)] if candidate and candidate != serving else []
+    return [*stable, *beside]
+
+
+def leads_to_gateway(observed: Observed, service: Service | None, routing: Routing | None) -> bool:
+    """Tells whether the stable Service selects the gateway.
+
+    It moves there when all ready gateways follow what is published, and from then on stays: gateways that are down for
+    a moment are no reason to take every request past the split and the limits. It moves back when the spec says Direct
+    or the chart makes no gateways.
+
+    Args:
+        observed: The ModelDeployment, and its gateways.
+        service: As it is, None before it exists.
+        routing: What this plan publishes.
+    """
+    gateways = observed.gateways
+    if gateways is None or observed.object.spec.traffic is Traffic.DIRECT:
+        return False
+    if service is not None and service.gateway:
+        return True
+    status = observed.object.status
+    published = status is not None and routing is not None and status.routing == routing
+    return published and gateways.ready > 0 and acknowledged(observed, routing)
+
+
+def acknowledged(observed: Observed, routing: Routing | None) -> bool:
+    """Tells whether all ready gateways follow `routing`; true where there is no gateway or nothing to follow."""
+    gateways = observed.gateways
+    return gateways is None or routing is None or gateways.ready == 0 or gateways.acknowledged >= routing.epoch
