@@ -10,7 +10,7 @@ machines.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from plimsoll.api.base import parse_duration
@@ -83,7 +83,17 @@ def _only_to(child: Child, manifest: Manifest) -> Manifest:
 
 
 def _only_status(observed: Observed, failure: Failure, now: datetime) -> Plan:
-    return _say(observed, Standing(stable=stable_of(observed), target=None, failure=failure), now)
+    """Says why nothing is done. A preflight of what the spec no longer asks for ends; what runs is left as it is."""
+    said = _say(observed, Standing(stable=stable_of(observed), target=None, failure=failure), now)
+    over = _jobs_over(observed, None) if failure.kind is FailureKind.INVALID else ()
+    return replace(said, actions=(*over, *said.actions))
+
+
+def _jobs_over(observed: Observed, under_way: str | None) -> Iterator[Action]:
+    """Deletes Jobs before another is made: where a quota has room for one, that one waits for this."""
+    for name, job in sorted(observed.jobs.items()):
+        if name != under_way and not job.deleting:
+            yield Delete(ChildKind.JOB, name, job.uid, "its preflight is over, or no longer asked for")
 
 
 def _say(observed: Observed, standing: Standing, now: datetime) -> Plan:
@@ -131,7 +141,7 @@ class _Planner:
             *self._make_revision(),
             *self._revision_services(kept),
             *self._deployments(kept),
-            *self._jobs_over(),
+            *_jobs_over(self.observed, self.gate.job),
             *self.gate.actions,
             *_status_actions(self.observed, outcome),
             *after,
@@ -312,12 +322,6 @@ class _Planner:
                 revision.uid,
                 f"more than {limit} unused revisions are kept",
             )
-
-    def _jobs_over(self) -> Iterator[Action]:
-        """Deletes Jobs before another is made: where a quota has room for one, that one waits for this."""
-        for name, job in sorted(self.observed.jobs.items()):
-            if name != self.gate.job and not job.deleting:
-                yield Delete(ChildKind.JOB, name, job.uid, "its preflight is over, or no longer asked for")
 
     def _farewells(self, gone: list[Deployment]) -> Iterator[Announcement]:
         for deployment in gone:

@@ -9,6 +9,7 @@ from tests.support.builders import (
     children_of,
     deployment_of,
     digits,
+    job_of,
     observed,
     revision_of,
     revision_service_of,
@@ -17,7 +18,7 @@ from tests.support.builders import (
 )
 
 from plimsoll.api.v1alpha1 import ModelDeploymentStatus
-from plimsoll.core.actions import Plan, WriteStatus
+from plimsoll.core.actions import ChildKind, Delete, Plan, WriteStatus
 from plimsoll.core.plan import plan
 from plimsoll.core.world import Child
 
@@ -42,6 +43,16 @@ def test_nothing_foreign_is_adopted(stranger: Child, named: str) -> None:
     assert isinstance(write, WriteStatus)
     assert write.why.startswith(f"{named} exists and belongs to something else; it is left alone")
     assert [announcement.reason for announcement in decided.announcements] == ["NameConflict"]
+
+
+def test_a_refused_spec_ends_the_preflight_of_the_one_before() -> None:
+    """What it would say is asked no more, and the Job would run to its deadline."""
+    stranger = replace(revision_service_of(B, SECOND), owner_uid="")
+    decided = plan(observed(with_status(B, STABLE.status), *SERVING_A, stranger, job_of(THIRD, "key")), NOW)
+    deleted, write = decided.actions
+    assert isinstance(deleted, Delete)
+    assert (deleted.kind, deleted.name) == (ChildKind.JOB, f"{THIRD.name}-preflight")
+    assert isinstance(write, WriteStatus)
 
 
 def test_children_of_a_deleted_predecessor_are_awaited() -> None:
