@@ -33,7 +33,7 @@ from plimsoll.core.ownership import name_conflict
 from plimsoll.core.plan import plan
 from plimsoll.core.preflight.record import record_report
 from plimsoll.core.snapshot import Defaults
-from plimsoll.core.world import Failure, FailureKind, Observed, Pod
+from plimsoll.core.world import Failure, FailureKind, Gateways, Observed, Pod
 from plimsoll.errors import Invalid
 
 _PROJECTIONS: dict[Kind, Callable[[JsonObject], Any]] = {
@@ -63,6 +63,7 @@ class ModelController:
         after_write: Called after each write with what was done.
         clock_offset: What the process' clock shows beyond virtual time.
         jobs: Whose reports are fetched, None where nothing runs Jobs.
+        gateways: What is heard of the gateways, None where the chart makes none.
     """
 
     cluster: ModelCluster
@@ -72,6 +73,7 @@ class ModelController:
     after_write: Callable[[Action], None] = lambda _action: None
     clock_offset: timedelta = timedelta(0)
     jobs: ModelJobs | None = None
+    gateways: Callable[[], Gateways | None] = lambda: None
     view: View = field(init=False)
     failure: Failure | None = None
     announced: list[str] = field(default_factory=list)
@@ -127,6 +129,7 @@ class ModelController:
             pods={name: pod for name, pod in pods.items() if isinstance(pod, Pod)},
             jobs={name: with_newest_pod(job, job_pods) for name, job in self._children(Kind.JOB).items()},
             verdicts=self._children(Kind.CONFIG_MAP),
+            gateways=self.gateways(),
             failure=self.failure,
         )
         versions = {name: self._content(name) for name in config_maps_needed(observed)}

@@ -273,6 +273,7 @@ class Simulation:
         """Its watches are late and it knows nothing of what the leader wrote."""
         other = ModelController(self.cluster, after_write=self._after_write, jobs=self.controller.jobs)
         other.clock_offset = self.controller.clock_offset
+        other.gateways = self.controller.gateways
         other.view = View(self.cluster)
         self._hear_some(other.view)
         self._watch(other)
@@ -318,7 +319,7 @@ class Simulation:
         assert conditions["Ready"].status == ("True" if good else "False"), conditions
         assert conditions["Stalled"].status == ("False" if good else "True"), conditions
         assert conditions["Reconciling"].status == "False"
-        served = bool(self.cluster.ready_pods(self.cluster.selected("digits")))
+        served = bool(self.cluster.ready_pods(self._reached()))
         assert conditions["Serving"].status == ("True" if served else "False")
         assert set(self.cluster.stores[Kind.DEPLOYMENT]) == {status.stable, status.candidate} - {None}
         services = {"digits", status.stable, status.candidate} - {None}
@@ -327,6 +328,9 @@ class Simulation:
         assert len(self.cluster.stores[Kind.CONTROLLER_REVISION]) <= used + self.controller.defaults.history_limit
         for obj in self.cluster.stores[Kind.DEPLOYMENT].values():
             assert RETIRED_AT_ANNOTATION not in obj["metadata"]["annotations"]
+
+    def _reached(self) -> str | None:
+        return self.cluster.selected("digits")
 
     def _is_good(self, target: JsonObject) -> bool:
         return MODELS[self.model] in (Behaviour.GOOD, Behaviour.SLOW) or target["spec"]["replicas"] == 0

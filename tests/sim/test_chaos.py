@@ -2,6 +2,7 @@
 
 import pytest
 from tests.sim.gated_simulation import GatedSimulation
+from tests.sim.routed_simulation import RoutedSimulation
 from tests.sim.simulation import Simulation
 
 
@@ -13,6 +14,11 @@ def test_users_stay_served_and_everything_settles(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_nothing_unproved_ever_serves(seed: int) -> None:
     live(GatedSimulation(seed))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_users_behind_gateways_stay_served(seed: int) -> None:
+    live(RoutedSimulation(seed))
 
 
 def live(simulation: Simulation) -> None:

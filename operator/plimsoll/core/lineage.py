@@ -63,17 +63,19 @@ def _number_for(name: str, observed: Observed) -> int:
 def stable_of(observed: Observed, target: str | None = None) -> str | None:
     """Returns the name of the revision that serves users, None when none has been promoted.
 
-    Status says so. Where it does not (status was lost, or the first revision was replaced before it was complete) the
-    revision behind the stable Service counts if it has ready pods: who is served stays served. Not so `target`, which
-    becomes stable by promotion only.
+    Status says so. Where it does not, or names one that does not run (status was lost or is that of a backup, or the
+    first revision was replaced before it was complete), the revision behind the stable Service counts if it has ready
+    pods: who is served stays served. Not so `target`, which becomes stable by promotion only.
     """
     status = observed.object.status
     stated = status.stable if status else None
-    if stated and (stated in observed.deployments or stated in observed.revisions):
+    if stated in observed.deployments:
         return stated
     service = observed.services.get(observed.object.metadata.name)
     selected = observed.deployments.get(service.revision) if service else None
-    return selected.revision if selected and selected.ready and selected.revision != target else None
+    if selected and selected.ready:
+        return selected.revision if selected.revision != target else None
+    return stated if stated in observed.revisions else None
 
 
 def retirement(deployment: Deployment, service: Service | None, now: datetime) -> datetime | None:

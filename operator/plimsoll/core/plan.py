@@ -188,7 +188,9 @@ class _Planner:
         if before is None and self.observed.gateways is None:
             return None
         candidate = self.target.revision.name if self.gate.open else None
-        return next_routing(before, service.epoch if service else 0, self._selected(stable), candidate)
+        gateways = self.observed.gateways
+        known = max(service.epoch if service else 0, gateways.newest if gateways else 0)
+        return next_routing(before, known, self._selected(stable), candidate)
 
     def _sort_out(
         self, stable: str | None, routing: Routing | None
@@ -202,7 +204,8 @@ class _Planner:
             if name in wanted or deployment.deleting:
                 continue
             retired_at = retirement(deployment, service, self.now)
-            if service and service.gateway and not acknowledged(self.observed, routing) and deployment.ready:
+            sent_there = deployment.ready or retired_at is not None or name == self._serving
+            if service and service.gateway and sent_there and not acknowledged(self.observed, routing):
                 # A gateway may still send requests there. The drain begins anew when it would have ended: one write
                 # for each length of it, not one for each turn.
                 retired_at = self.now if expired(retired_at, self._drain, self.now) else retired_at

@@ -123,11 +123,13 @@ class Gateways:
         ready: Pods that take requests.
         acknowledged: The oldest epoch of this ModelDeployment that one of the ready ones follows; 0 while one of them
             follows none, or has not told.
+        newest: The newest epoch that any of them follows, 0 when none has told.
         trouble: Why there are none or too few, None when nothing is wrong.
     """
 
     ready: int = 0
     acknowledged: int = 0
+    newest: int = 0
     trouble: Failure | None = None
 
 

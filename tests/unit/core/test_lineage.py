@@ -101,7 +101,15 @@ STATED = ModelDeploymentStatus(stable=FIRST.name)
 
 def test_status_says_what_serves() -> None:
     owner = digits("b", status=STATED)
-    assert stable_of(observed(owner, FIRST, *children_of(B, SECOND), stable_service_of(B, SECOND))) == FIRST.name
+    running = (*children_of(A, FIRST, ready=0), *children_of(B, SECOND))
+    assert stable_of(observed(owner, *running, stable_service_of(B, SECOND))) == FIRST.name
+
+
+@pytest.mark.parametrize(("ready", "stable"), [(1, SECOND.name), (0, FIRST.name)])
+def test_an_old_status_that_names_what_no_longer_runs_does_not_move_the_users_there(ready: int, stable: str) -> None:
+    owner = digits("c", status=STATED)
+    world = observed(owner, FIRST, *children_of(B, SECOND, ready=ready), stable_service_of(B, SECOND))
+    assert stable_of(world) == stable
 
 
 def test_a_stable_revision_that_was_deleted_serves_nobody() -> None:

@@ -176,6 +176,24 @@ def test_the_old_revision_drains_when_no_gateway_sends_requests_there(
     assert steps(plan(promoted(acknowledged, retired_s), NOW)) == done
 
 
+def test_a_gateway_that_follows_a_newer_epoch_is_gone_above() -> None:
+    """Status and the Service's memory of it were lost together; the gateways hold what was published."""
+    status = SERVES_A.model_copy(update={"routing": None})
+    service = stable_service_of(A, FIRST, gateway=True)
+    world = observed(
+        with_status(A, status), *children_of(A, FIRST), service, gateways=Gateways(ready=2, acknowledged=5, newest=8)
+    )
+    write = next(action for action in plan(world, NOW).actions if isinstance(action, WriteStatus))
+    assert write.status.routing == routing(9, FIRST.name)
+
+
+def test_a_revision_that_was_reached_is_kept_though_its_pods_are_down_until_gateways_know_better() -> None:
+    service = stable_service_of(A, FIRST, routing=SERVES_A.routing, gateway=True)
+    parts = (*children_of(A, FIRST, ready=0), *children_of(B, SECOND), service)
+    world = observed(with_status(B, SERVES_A), *parts, gateways=READY)
+    assert steps(plan(world, NOW)) == ["Service to the gateway", "retire A", "status, epoch 4"]
+
+
 def test_lost_status_is_found_again_behind_the_gateway() -> None:
     world = behind_gateway(READY)
     lost = observed(with_status(A, None), *children_of(A, FIRST), world.services["digits"], gateways=READY)

@@ -6,20 +6,20 @@ from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
 from plimsoll.core.world import Observed, Service
 
 
-def next_routing(before: Routing | None, mirrored: int, serving: str | None, candidate: str | None) -> Routing:
+def next_routing(before: Routing | None, known: int, serving: str | None, candidate: str | None) -> Routing:
     """Returns the routing to publish: the present one where nothing changes, else one with a higher epoch.
 
     Args:
         before: As status has it, None where it was never written or was lost.
-        mirrored: The epoch that the stable Service remembers, 0 where it remembers none; never below one that was
-            published, because it is written first.
+        known: The newest epoch that the stable Service remembers or a gateway follows, 0 where there is none. The
+            Service's is never below one that was published, because it is written first.
         serving: The revision that users reach, None before there is one.
         candidate: The revision that may get requests beside it, None without one.
     """
     revisions = _revisions(serving, candidate)
-    if before and before.revisions == revisions and before.epoch >= mirrored:
+    if before and before.revisions == revisions and before.epoch >= known:
         return before
-    return Routing(epoch=max(before.epoch if before else 0, mirrored) + 1, revisions=revisions)
+    return Routing(epoch=max(before.epoch if before else 0, known) + 1, revisions=revisions)
 
 
 def _revisions(serving: str | None, candidate: str | None) -> list[RoutedRevision]:
