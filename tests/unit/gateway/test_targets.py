@@ -1,8 +1,11 @@
 """What stays and what goes when routes change, and which endpoint is next."""
 
+import pytest
+
+from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
-from plimsoll.gateway.targets import RevisionTarget, Targets
+from plimsoll.gateway.targets import COMPARED, RevisionTarget, Targets
 
 
 class Counter:
@@ -131,3 +134,61 @@ def test_before_the_first_promotion_there_is_no_revision() -> None:
     subject = targets()
     subject.apply(table(None))
     assert subject.models["digits"].pick() is None
+
+
+@pytest.mark.parametrize(
+    ("traffic", "pods_of_candidate", "served_by"),
+    [
+        (Traffic.NORMAL, "b", "r2"),
+        (Traffic.STABLE_ONLY, "b", "r1"),
+        (Traffic.DIRECT, "b", "r1"),
+        (Traffic.NORMAL, "", "r1"),
+    ],
+)
+def test_whoever_asks_for_the_candidate_gets_it_where_the_spec_lets_it_and_a_pod_is_there(
+    traffic: Traffic, pods_of_candidate: str, served_by: str
+) -> None:
+    subject = targets()
+    stable, candidate = revision("r1", 1000, "a"), revision("r2", 0, *pods_of_candidate)
+    subject.apply(RouteTable({"digits": ModelRoute("digits", "uid", 1, traffic, stable, candidate)}))
+    picked = subject.models["digits"].pick(wants_candidate=True)
+    assert picked is not None
+    assert picked.route.name == served_by
+
+
+def test_a_model_made_again_under_its_name_starts_anew() -> None:
+    subject = targets()
+    subject.apply(table(revision("r1", 1000, "a")))
+    before = subject.models["digits"]
+    subject.apply(RouteTable({"digits": ModelRoute("digits", "other", 1, stable=revision("r1", 1000, "a"))}))
+    after = subject.models["digits"]
+    assert after is not before
+    assert before.stable is None
+    assert after.stable is not None
+    assert after.route.uid == "other"
+
+
+def test_a_flip_of_weights_leaves_endpoints_as_they_are() -> None:
+    subject = targets()
+    subject.apply(table(revision("r1", 1000, "a", "b")))
+    stable = subject.models["digits"].stable
+    assert stable is not None
+    endpoints = stable.endpoints
+    subject.apply(table(revision("r1", 900, "a", "b"), revision("r2", 100, "c"), epoch=2))
+    assert subject.models["digits"].stable is stable
+    assert stable.endpoints is endpoints
+    assert stable.route.weight_permille == 900
+
+
+def test_among_very_many_endpoints_every_one_has_its_turn() -> None:
+    subject = targets()
+    names = [f"pod-{number:04}" for number in range(10 * COMPARED)]
+    many = RevisionRoute("r1", 1000, tuple(Endpoint(name, "10.0.0.1") for name in names))
+    subject.apply(table(many))
+    stable = subject.models["digits"].stable
+    assert stable is not None
+    for _ in range(3 * len(names)):
+        target = stable.least_outstanding()
+        assert target is not None
+        target.outstanding += 1
+    assert {target.outstanding for target in stable.endpoints} == {3}
