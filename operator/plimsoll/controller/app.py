@@ -32,7 +32,7 @@ from plimsoll.kube.clock import SYSTEM_CLOCK, Clock
 from plimsoll.kube.connection import Connection, connect
 from plimsoll.kube.elector import Elector, LeaseSettings
 from plimsoll.kube.events import EventRecorder, EventSettings
-from plimsoll.kube.reflector import Reflector
+from plimsoll.kube.reflector import Reflector, Scope
 from plimsoll.kube.resources import MODELDEPLOYMENTS
 from plimsoll.kube.store import Change
 from plimsoll.kube.transport import ClientSettings
@@ -145,8 +145,10 @@ class Controller:
                 client,
                 resource,
                 store,
-                label_selector=None if resource == MODELDEPLOYMENTS else OURS,
-                metadata_only=resource in METADATA_ONLY,
+                Scope(
+                    label_selector=None if resource == MODELDEPLOYMENTS else OURS,
+                    metadata_only=resource in METADATA_ONLY,
+                ),
                 clock=self._clock,
             )
             for resource, store in self._stores.by_resource().items()

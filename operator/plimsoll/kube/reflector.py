@@ -49,8 +49,26 @@ class ReflectorSettings:
     errors_to_relist: int = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which objects of a kind, and how much of each.
+
+    Attributes:
+        namespace: Where; None for all namespaces.
+        label_selector: With which labels; None for all.
+        metadata_only: Nothing but their metadata.
+    """
+
+    namespace: str | None = None
+    label_selector: str | None = None
+    metadata_only: bool = False
+
+
+EVERYTHING = Scope()
+
+
 class Reflector:
-    """Lists and watches one kind in all namespaces into one store; with `metadata_only`, nothing else of its objects.
+    """Lists and watches one kind into one store.
 
     Attributes:
         resource: What is watched.
@@ -66,9 +84,8 @@ class Reflector:
         client: Client,
         resource: Resource,
         store: Store[Any],
+        scope: Scope = EVERYTHING,
         *,
-        label_selector: str | None = None,
-        metadata_only: bool = False,
         settings: ReflectorSettings | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -80,8 +97,7 @@ class Reflector:
         self.unreadable = 0
         self._client = client
         self._store = store
-        self._label_selector = label_selector
-        self._metadata_only = metadata_only
+        self._scope = scope
         self._settings = settings or ReflectorSettings()
         self._clock = clock
         self._heard_at = clock.monotonic()
@@ -115,9 +131,10 @@ class Reflector:
     async def _list(self) -> str:
         pages = self._client.list_pages(
             self.resource,
-            label_selector=self._label_selector,
+            namespace=self._scope.namespace,
+            label_selector=self._scope.label_selector,
             limit=self._settings.page_size,
-            metadata_only=self._metadata_only,
+            metadata_only=self._scope.metadata_only,
         )
         seen: set[Key] = set()
         version = ""
@@ -139,8 +156,9 @@ class Reflector:
         stream = self._client.watch(
             self.resource,
             resource_version=version,
-            label_selector=self._label_selector,
-            metadata_only=self._metadata_only,
+            namespace=self._scope.namespace,
+            label_selector=self._scope.label_selector,
+            metadata_only=self._scope.metadata_only,
             timeout_s=self._clock.between(settings.watch_min_s, settings.watch_max_s),
         )
         async with aclosing(stream):

@@ -14,11 +14,11 @@ from tests.support.fakeapi.clocks import HastyClock, eventually
 
 from plimsoll.kube.client import Client, ClientSettings
 from plimsoll.kube.connection import open_connection
-from plimsoll.kube.reflector import YIELD_EVERY, Reflector, ReflectorSettings
+from plimsoll.kube.reflector import YIELD_EVERY, Reflector, ReflectorSettings, Scope
 from plimsoll.kube.resources import CONFIGMAPS
 from plimsoll.kube.store import Change, Store, owner_by_label
 
-OURS = "app=plimsoll"
+LABELLED = Scope(label_selector="app=plimsoll")
 
 
 def configmap(name: str, value: str = "1") -> dict[str, Any]:
@@ -29,15 +29,15 @@ def configmap(name: str, value: str = "1") -> dict[str, Any]:
 class World:
     """A fake server, a store that follows it, and what the store told."""
 
-    def __init__(self, api: FakeApi, client: Client, hasty: HastyClock, settings: ReflectorSettings) -> None:
+    def __init__(
+        self, api: FakeApi, client: Client, hasty: HastyClock, settings: ReflectorSettings, scope: Scope
+    ) -> None:
         self.api = api
         self.time = hasty
         self.changes: list[Change] = []
         self.store: Store[str] = Store(lambda obj: obj["data"]["value"], owner_by_label("model"))
         self.store.subscribe(self.changes.append)
-        self.reflector = Reflector(
-            client, CONFIGMAPS, self.store, label_selector=OURS, settings=settings, clock=hasty.clock
-        )
+        self.reflector = Reflector(client, CONFIGMAPS, self.store, scope, settings=settings, clock=hasty.clock)
 
     def add(self, *names: str) -> None:
         for name in names:
@@ -61,10 +61,14 @@ class World:
 
 @asynccontextmanager
 async def follow(
-    api: FakeApi, hasty: HastyClock, settings: ReflectorSettings | None = None, **client_settings: Any
+    api: FakeApi,
+    hasty: HastyClock,
+    settings: ReflectorSettings | None = None,
+    scope: Scope = LABELLED,
+    **client_settings: Any,
 ) -> AsyncIterator[World]:
     async with Client(open_connection(api.url), ClientSettings(retries=0, **client_settings), hasty.clock) as client:
-        world = World(api, client, hasty, settings or ReflectorSettings())
+        world = World(api, client, hasty, settings or ReflectorSettings(), scope)
         task = asyncio.create_task(world.reflector.run())
         try:
             yield world
@@ -98,6 +102,23 @@ async def test_foreign_objects_are_not_seen(world: World) -> None:
     foreign = {"metadata": {"namespace": "ns", "name": "foreign"}, "data": {"value": "1"}}
     world.api.cluster.add(CONFIGMAPS, foreign)
     await world.sees(a="1")
+
+
+async def test_one_namespace(api: FakeApi, hasty: HastyClock) -> None:
+    def elsewhere(name: str) -> dict[str, Any]:
+        return {"metadata": {"namespace": "elsewhere", "name": name}, "data": {"value": "1"}}
+
+    api.cluster.add(CONFIGMAPS, elsewhere("x"))
+    async with follow(api, hasty, scope=Scope(namespace="ns")) as world:
+        world.add("a")
+        await world.sees(a="1")
+        await world.watching()
+        api.cluster.add(CONFIGMAPS, elsewhere("y"))
+        api.cluster.drop(CONFIGMAPS, "elsewhere", "x")
+        world.change("a", "2")
+        await world.sees(a="2")
+        assert set(world.store.keys()) == {("ns", "a")}
+        assert world.reflector.events == 1, "what happens elsewhere is not even heard"
 
 
 async def test_an_object_that_loses_its_label_is_gone_for_us(world: World) -> None:

@@ -103,6 +103,7 @@ BUILT_IN = (
         immutable=(("spec", "template"), ("spec", "podFailurePolicy"), ("spec", "completions")),
     ),
     Kind(known.EVENTS),
+    Kind(known.ENDPOINTSLICES, generation=True, immutable=(("addressType",),)),
     Kind(known.LEASES, unconditional=False),
     Kind(known.CUSTOMRESOURCEDEFINITIONS, status=True, generation=True),
     Kind(NAMESPACES, status=True),

@@ -7,6 +7,7 @@ import pytest
 from plimsoll.kube.resources import (
     CUSTOMRESOURCEDEFINITIONS,
     DEPLOYMENTS,
+    ENDPOINTSLICES,
     MODELDEPLOYMENTS,
     PODS,
     Resource,
@@ -19,6 +20,7 @@ from plimsoll.kube.resources import (
     ("resource", "namespace", "name", "subresource", "path"),
     [
         (PODS, "ns", "a", None, "/api/v1/namespaces/ns/pods/a"),
+        (ENDPOINTSLICES, "ns", "a", None, "/apis/discovery.k8s.io/v1/namespaces/ns/endpointslices/a"),
         (DEPLOYMENTS, "ns", "a", "scale", "/apis/apps/v1/namespaces/ns/deployments/a/scale"),
         (
             MODELDEPLOYMENTS, "ns", "a", "status",
