@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, model_validator
 
 from plimsoll.api.base import Duration, Quantity, parse_duration
 from plimsoll.api.v1alpha1 import Accelerator
 from plimsoll.core.snapshot import Defaults
-from plimsoll.errors import Invalid
+from plimsoll.settings import LogLevel, Settings, parse_settings
 
 
-class _Settings(BaseModel):
-    """Unknown keys are refused: a misspelt setting must not silently do nothing."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
-
-
-class ResourceDefaults(_Settings):
+class ResourceDefaults(Settings):
     """Resources of the Triton container where a manifest does not say."""
 
-    requests: dict[str, Quantity] = {"cpu": "1", "memory": "2Gi", "ephemeral-storage": "512Mi"}
-    limits: dict[str, Quantity] = {"memory": "2Gi", "ephemeral-storage": "10Gi"}
+    requests: dict[str, Quantity] = Field(default={"cpu": "1", "memory": "2Gi", "ephemeral-storage": "512Mi"})
+    limits: dict[str, Quantity] = Field(default={"memory": "2Gi", "ephemeral-storage": "10Gi"})
 
 
-class DefaultSettings(_Settings):
+class DefaultSettings(Settings):
     """What manifests may leave out."""
 
     accelerator: Accelerator = Accelerator.NVIDIA
@@ -37,7 +28,7 @@ class DefaultSettings(_Settings):
     resources: ResourceDefaults = ResourceDefaults()
 
 
-class ElectionSettings(_Settings):
+class ElectionSettings(Settings):
     """The Lease by which one of several controllers leads: retryPeriod < renewDeadline < duration."""
 
     name: str = "plimsoll-controller"
@@ -52,16 +43,7 @@ class ElectionSettings(_Settings):
         return self
 
 
-class LogLevel(StrEnum):
-    """Least severe line that is written."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class ControllerConfig(_Settings):
+class ControllerConfig(Settings):
     """The whole file."""
 
     defaults: DefaultSettings
@@ -93,10 +75,4 @@ def parse_config(text: str) -> ControllerConfig:
     Raises:
         Invalid: names every wrong field.
     """
-    try:
-        return ControllerConfig.model_validate(yaml.safe_load(text) or {})
-    except yaml.YAMLError as error:
-        raise Invalid("ConfigInvalid", f"The configuration is not YAML: {error}") from error
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors())
-        raise Invalid("ConfigInvalid", f"The configuration is wrong: {wrong}") from error
+    return parse_settings(ControllerConfig, text)
