@@ -20,7 +20,6 @@ from plimsoll.api.base import parse_duration
 from plimsoll.config import ControllerConfig, ElectionSettings, parse_config
 from plimsoll.controller.apply import Applier
 from plimsoll.controller.handlers import build_registry, connection_info
-from plimsoll.controller.health import Heartbeat, serve_health
 from plimsoll.controller.kopf_settings import configure
 from plimsoll.controller.loop import Reconciler
 from plimsoll.controller.observe import METADATA_ONLY, OURS, Stores
@@ -38,6 +37,7 @@ from plimsoll.kube.store import Change
 from plimsoll.kube.transport import ClientSettings
 from plimsoll.kube.workqueue import QueueClosed, WorkQueue
 from plimsoll.kube.writes import OwnWrites
+from plimsoll.monitoring.health import Heartbeat, serve_health
 from plimsoll.monitoring.logs import configure_logging
 from plimsoll.monitoring.metrics import CACHE_AGE_SECONDS, CACHE_RELISTS, EVENTS_DROPPED, LEADING, QUEUE_DEPTH
 
@@ -92,7 +92,7 @@ class Controller:
             events = EventRecorder(client, EventSettings(instance=_identity()), self._clock)
             self._reflectors = self._watch(client)
             runner = await serve_health(
-                self._config.port, self._heartbeat.alive, self._unsynced, lambda: self._refresh(events)
+                self._config.port, self._heartbeat.alive, self._unready, lambda: self._refresh(events)
             )
             try:
                 await self._run_parts(connection, client, lease_client, events)
@@ -221,8 +221,10 @@ class Controller:
                 self._queue.add_after(key, self._clock.between(0, period_s))
             await self._clock.sleep(period_s)
 
-    def _unsynced(self) -> list[str]:
-        return [reflector.resource.plural for reflector in self._reflectors if not reflector.synced.is_set()]
+    def _unready(self) -> str:
+        """A standby is ready: its caches are filled."""
+        unsynced = [reflector.resource.plural for reflector in self._reflectors if not reflector.synced.is_set()]
+        return f"waiting for {', '.join(unsynced)}" if unsynced else ""
 
     def _refresh(self, events: EventRecorder) -> None:
         QUEUE_DEPTH.set(self._queue.depth)
