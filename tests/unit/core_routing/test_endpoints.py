@@ -8,30 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plimsoll.core.routing.endpoints import Slice, merge, takes_requests
+from plimsoll.core.routing.endpoints import Slice, is_ready, merge
 from plimsoll.core.routing.table import Endpoint
 
 
 @pytest.mark.parametrize(
-    ("ready", "serving", "terminating", "takes"),
+    ("ready", "serving", "expected"),
     [
-        (True, True, False, True),
+        (True, True, True),
+        (False, False, False),
         # A Service that publishes pods which are not ready makes `ready` true for all of them.
-        (True, False, False, False),
-        (True, True, True, False),
-        (False, True, True, False),
-        (False, False, False, False),
-        # Conditions that are not given.
-        (None, None, None, True),
-        (False, None, None, False),
-        (True, None, None, True),
-        (None, False, None, False),
-        (None, True, None, True),
-        (None, None, True, False),
+        (True, False, False),
+        (True, None, True),
+        (False, None, False),
+        (None, True, True),
+        (None, False, False),
+        (None, None, True),
     ],
 )
-def test_conditions(ready: bool | None, serving: bool | None, terminating: bool | None, takes: bool) -> None:  # noqa: FBT001 - a table
-    assert takes_requests(ready=ready, serving=serving, terminating=terminating) is takes
+def test_the_pod_is_ready(ready: bool | None, serving: bool | None, expected: bool) -> None:  # noqa: FBT001 - a table
+    assert is_ready(ready=ready, serving=serving) is expected
 
 
 def pod(name: str, ip: str = "10.0.0.1") -> Endpoint:

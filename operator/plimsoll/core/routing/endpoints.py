@@ -28,13 +28,12 @@ class Slice:
     ending: tuple[str, ...] = ()
 
 
-def takes_requests(*, ready: bool | None, serving: bool | None, terminating: bool | None) -> bool:
-    """Tells whether an endpoint takes requests, by its conditions; None is a condition that is not given.
+def is_ready(*, ready: bool | None, serving: bool | None) -> bool:
+    """Tells whether the pod of an endpoint is ready, by its conditions; None is a condition that is not given.
 
-    An unknown `serving` is as `ready`, an unknown `ready` is true and an unknown `terminating` false, as the API says.
+    An unknown `serving` is as `ready`, and an unknown `ready` is true, as the API says.
     """
-    known = ready if serving is None else serving
-    return known is not False and not terminating
+    return (ready if serving is None else serving) is not False
 
 
 def merge(slices: Iterable[Slice]) -> tuple[Endpoint, ...]:

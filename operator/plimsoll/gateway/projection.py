@@ -1,0 +1,64 @@
+"""What a gateway keeps of the objects it watches: little, comparable, and without what it does not use."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import ValidationError
+
+from plimsoll.api.routing import Routing, Traffic
+from plimsoll.core.routing.build import Declared, problem_of
+from plimsoll.core.routing.endpoints import Slice, is_ready
+from plimsoll.core.routing.table import Endpoint
+from plimsoll.kube.resources import JsonObject
+
+SERVICE_LABEL: Final = "kubernetes.io/service-name"
+"""On an EndpointSlice: whose it is. The headless Service of a revision has the revision's name."""
+
+
+def project_model(obj: JsonObject) -> Declared:
+    """Keeps of a ModelDeployment what routes are made of. What cannot be read is left out, with the reason."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    traffic = _traffic(spec.get("traffic"))
+    problems = [] if traffic else [f"This gateway does not know spec.traffic {spec['traffic']}."]
+    routing: Routing | None = None
+    try:
+        routing = Routing.model_validate(status["routing"]) if status.get("routing") is not None else None
+        problem = problem_of(routing) if routing else ""
+    except ValidationError as error:
+        problem = "; ".join(f"{'.'.join(map(str, ('status.routing', *e['loc'])))}: {e['msg']}" for e in error.errors())
+        problem = f"{problem}."
+    if problem:
+        routing = None
+        problems.append(problem)
+    return Declared(obj["metadata"]["uid"], traffic, routing, " ".join(problems))
+
+
+def _traffic(value: object) -> Traffic | None:
+    """None stands for a value of a newer version of the API."""
+    if value is None:
+        return Traffic.NORMAL
+    return Traffic(value) if value in {known.value for known in Traffic} else None
+
+
+def project_slice(obj: JsonObject) -> Slice:
+    """Keeps the pods of an EndpointSlice: those that take requests with their addresses, those that end by name.
+
+    An endpoint that is no pod has no name to drain it by, and an address that is a host name is none of a pod.
+    """
+    family = obj.get("addressType")
+    if family not in {"IPv4", "IPv6"}:
+        return Slice()
+    usable: list[Endpoint] = []
+    ending: list[str] = []
+    for endpoint in obj.get("endpoints") or ():
+        target = endpoint.get("targetRef") or {}
+        addresses = endpoint.get("addresses")
+        if target.get("kind") != "Pod" or not target.get("name") or not addresses:
+            continue
+        conditions = endpoint.get("conditions") or {}
+        if conditions.get("terminating"):
+            ending.append(target["name"])
+        elif is_ready(ready=conditions.get("ready"), serving=conditions.get("serving")):
+            usable.append(Endpoint(target["name"], addresses[0]))
+    return Slice(family == "IPv6", tuple(usable), tuple(ending))

@@ -1,0 +1,128 @@
+"""What is kept of the objects that a gateway watches, and what is wrong with some of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.support.routed import endpoint, endpoint_slice, model, routing
+
+from plimsoll.api.routing import Traffic
+from plimsoll.core.routing.endpoints import Slice
+from plimsoll.core.routing.table import Endpoint
+from plimsoll.gateway.projection import project_model, project_slice
+
+
+def test_a_model_as_the_controller_writes_it() -> None:
+    kept = project_model(model(traffic="StableOnly", routing=routing(7, r1=950, r2=50, draining={"r1": ["a"]})))
+    assert (kept.uid, kept.traffic, kept.problem) == ("uid-1", Traffic.STABLE_ONLY, "")
+    assert kept.routing is not None
+    assert kept.routing.epoch == 7
+    assert [(part.name, part.weight_permille, part.draining) for part in kept.routing.revisions] == [
+        ("r1", 950, ["a"]),
+        ("r2", 50, None),
+    ]
+
+
+def test_a_new_model() -> None:
+    kept = project_model({"metadata": {"uid": "uid-1"}})
+    assert (kept.traffic, kept.routing, kept.problem) == (Traffic.NORMAL, None, "")
+
+
+def test_what_a_newer_controller_adds_is_no_obstacle() -> None:
+    newer = routing(1, r1=1000) | {"shadow": {"share": 5}}
+    newer["revisions"][0]["tier"] = "gold"
+    kept = project_model(model(routing=newer))
+    assert kept.problem == ""
+    assert kept.routing is not None
+
+
+def test_two_versions_that_mean_the_same_are_equal() -> None:
+    assert project_model(model(version=1, routing=routing(1, r1=1000))) == project_model(
+        model(version=2, routing=routing(1, r1=1000))
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "names"),
+    [
+        ({"epoch": 0, "revisions": []}, "status.routing.epoch"),
+        ({"revisions": []}, "status.routing.epoch"),
+        ({"epoch": "soon", "revisions": []}, "status.routing.epoch"),
+        ({"epoch": 1}, "status.routing.revisions"),
+        ({"epoch": 1, "revisions": [{"name": "r1", "weightPermille": 1001}]}, "status.routing.revisions.0.weightPermi"),
+        (
+            {"epoch": 1, "revisions": [{"name": "r1", "weightPermille": -1}]},
+            "status.routing.revisions.0.weightPermille",
+        ),
+        ({"epoch": 1, "revisions": [{"name": "", "weightPermille": 0}]}, "status.routing.revisions.0.name"),
+        (["r1"], "status.routing"),
+        ("r1", "status.routing"),
+        (routing(1, r1=951, r2=50), "add up to 1001"),
+    ],
+)
+def test_a_status_that_cannot_be_followed_says_why(status: Any, names: str) -> None:
+    kept = project_model(model(routing=status))
+    assert kept.routing is None
+    assert names in kept.problem
+    assert kept.problem.endswith(".")
+
+
+def test_a_value_of_traffic_that_is_not_known_here() -> None:
+    kept = project_model(model(traffic="Fallback", routing=routing(1, r1=1000)))
+    assert (kept.traffic, kept.problem) == (None, "This gateway does not know spec.traffic Fallback.")
+    assert kept.routing is not None, "the rest is followed"
+
+
+def test_a_slice_as_the_controller_of_kubernetes_writes_it_for_a_headless_service() -> None:
+    """`ready` is true for each of them, because the Service publishes addresses of pods that are not ready."""
+    kept = project_slice(
+        endpoint_slice(
+            "r1",
+            [
+                endpoint("serves", "10.0.0.1"),
+                endpoint("starts", "10.0.0.2", serving=False),
+                endpoint("ends", "10.0.0.3", terminating=True),
+                endpoint("ends-unready", "10.0.0.4", serving=False, terminating=True),
+            ],
+        )
+    )
+    assert kept == Slice(usable=(Endpoint("serves", "10.0.0.1"),), ending=("ends", "ends-unready"))
+
+
+def test_an_endpoint_without_conditions_is_usable() -> None:
+    bare = endpoint("a")
+    del bare["conditions"]
+    assert project_slice(endpoint_slice("r1", [bare])).usable == (Endpoint("a", "10.0.0.1"),)
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [
+        {"targetRef": None},
+        {"targetRef": {"kind": "Node", "name": "n"}},
+        {"targetRef": {"kind": "Pod"}},
+        {"addresses": []},
+        {"addresses": None},
+    ],
+)
+def test_an_endpoint_that_is_no_pod_with_an_address_is_left_out(useless: dict[str, Any]) -> None:
+    kept = project_slice(endpoint_slice("r1", [endpoint("a") | useless, endpoint("b")]))
+    assert [one.pod for one in kept.usable] == ["b"]
+
+
+def test_no_endpoints() -> None:
+    empty = endpoint_slice("r1", []) | {"endpoints": None}
+    assert project_slice(empty) == Slice()
+
+
+@pytest.mark.parametrize(
+    ("family", "kept"),
+    [
+        ("IPv4", Slice(usable=(Endpoint("a", "x"),))),
+        ("IPv6", Slice(ipv6=True, usable=(Endpoint("a", "x"),))),
+        ("FQDN", Slice()),
+    ],
+)
+def test_families(family: str, kept: Slice) -> None:
+    assert project_slice(endpoint_slice("r1", [endpoint("a", "x")], family=family)) == kept
