@@ -1,8 +1,8 @@
 """The command line. Commands are imported when they are called: `plimsoll fetch` starts in every model pod.
 
 Exit codes: 0 done; 1 the answer is no (a manifest is invalid, a source refuses); 2 the command could not do its work
-(wrong arguments, a file that cannot be read). `fetch`, `preflight-job` and `controller` have codes of their own, which
-their modules document.
+(wrong arguments, a file that cannot be read). `fetch`, `preflight-job`, `controller` and `gateway` have codes of their
+own, which their modules document.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from plimsoll.cli.preflight_arguments import add_arguments
 from plimsoll.cli.version import VERSION
 
 _PROGRAM = "plimsoll"
-_EPILOG = "Exit codes: 0 done, 1 the answer is no, 2 the command could not do its work. All but controller, fetch and \
-preflight NAME run offline or ask the source of a model; they talk to no cluster."
+_EPILOG = "Exit codes: 0 done, 1 the answer is no, 2 the command could not do its work. All but \
+controller, gateway, fetch and preflight NAME run offline or ask the source of a model; they talk to no cluster."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_resolve(commands)
     _add_preflight(commands)
     _add_controller(commands)
+    _add_gateway(commands)
     commands.add_parser("fetch", help="fetch and lay out a model; runs in the model pod", add_help=False)
     job = commands.add_parser("preflight-job", help="examine a candidate; runs in the preflight Job")
     job.set_defaults(run=_preflight_job)
@@ -117,6 +118,17 @@ def _add_controller(commands: _Commands[argparse.ArgumentParser]) -> None:
     controller.set_defaults(run=_controller)
 
 
+def _add_gateway(commands: _Commands[argparse.ArgumentParser]) -> None:
+    gateway = commands.add_parser(
+        "gateway",
+        help="run a gateway; runs in the cluster",
+        description="Forwards requests to the models of the pod's own namespace. Exit code 0: it was told to end and "
+        "has drained; 1: a part of it died; 2: it cannot start; 143: a second signal cut it short.",
+    )
+    gateway.add_argument("--config", metavar="FILE", required=True, help="its configuration (YAML)")
+    gateway.set_defaults(run=_gateway)
+
+
 def _fetch(words: Sequence[str]) -> int:
     from plimsoll.fetch.main import main as fetch  # noqa: PLC0415 - see the module's first line
 
@@ -157,6 +169,12 @@ def _preflight(options: argparse.Namespace) -> int:
 
 def _controller(options: argparse.Namespace) -> int:
     from plimsoll.cli.controller import run  # noqa: PLC0415
+
+    return run(options.config)
+
+
+def _gateway(options: argparse.Namespace) -> int:
+    from plimsoll.cli.gateway import run  # noqa: PLC0415
 
     return run(options.config)
 

@@ -28,3 +28,11 @@ CACHE_AGE_SECONDS = Gauge(
 CACHE_RELISTS = Gauge("plimsoll_cache_relists", "Complete lists of a kind since start.", ["kind"])
 EVENTS_DROPPED = Gauge("plimsoll_events_dropped", "Kubernetes Events given up because of a bound or an error.")
 LOOP_LAG_SECONDS = Gauge("plimsoll_loop_lag_seconds", "How late the event loop last ran a timer.")
+GATEWAY_MODELS = Gauge("plimsoll_gateway_models", "ModelDeployments whose routes a gateway follows.")
+GATEWAY_STATUSES_IGNORED = Gauge(
+    "plimsoll_gateway_statuses_ignored",
+    "ModelDeployments whose status cannot be followed, so that their last routes are followed on.",
+)
+GATEWAY_TRUSTED = Gauge(
+    "plimsoll_gateway_trusted", "1 once a live controller has shaken hands, so that candidates get their weights."
+)

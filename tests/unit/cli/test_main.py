@@ -11,7 +11,9 @@ from tests.unit.cli.running import Shell
 HEAVY = ("kopf", "kubernetes", "aiohttp", "prometheus_client")
 
 
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["validate"], ["plan"], ["controller"], ["plan", "x", "--output"]])
+@pytest.mark.parametrize(
+    "words", [[], ["nonsense"], ["validate"], ["plan"], ["controller"], ["gateway"], ["plan", "x", "--output"]]
+)
 def test_wrong_words_end_with_2(shell: Shell, words: list[str]) -> None:
     assert shell.run(*words).code == 2
 
@@ -40,6 +42,18 @@ def test_a_controller_without_a_usable_configuration_says_so_in_one_sentence(she
     assert "Traceback" not in ended.err
 
 
+def test_a_gateway_without_a_usable_configuration_says_so_in_one_sentence(shell: Shell) -> None:
+    ended = shell.run("gateway", "--config", shell.file("config.yaml", "drainDelay: soon\n"))
+    assert ended.code == 2
+    assert "drainDelay" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_the_help_tells_which_commands_talk_to_a_cluster(shell: Shell) -> None:
+    told = " ".join(shell.run("--help").out.split())
+    assert "All but controller, gateway, fetch and preflight NAME run offline" in told
+
+
 @pytest.mark.parametrize(
     ("module", "forbidden"),
     [
@@ -48,6 +62,10 @@ def test_a_controller_without_a_usable_configuration_says_so_in_one_sentence(she
         ("plimsoll.cli.validate", (*HEAVY, "httpx")),
         ("plimsoll.cli.plan", HEAVY),
         ("plimsoll.cli.resolve", HEAVY),
+        (
+            "plimsoll.gateway.app",
+            ("kopf", "kubernetes", "numpy", "tritonclient", "grpc", "httpx", "plimsoll.preflight"),
+        ),
     ],
 )
 def test_no_command_loads_what_it_does_not_need(module: str, forbidden: tuple[str, ...]) -> None:

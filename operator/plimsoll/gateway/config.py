@@ -1,0 +1,73 @@
+"""Settings of a gateway: one YAML file, read and checked once at start, and what the pod says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from plimsoll.api.base import Duration, parse_duration
+from plimsoll.core.names import GRPC_PORT, HTTP_PORT
+from plimsoll.errors import Invalid
+from plimsoll.settings import LogLevel, Settings, parse_settings
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class GatewayConfig(Settings):
+    """The whole file.
+
+    From the signal to the last exit pass at most `drain_delay` and `drain_deadline` and two seconds: the pod's
+    termination grace period has to be longer.
+    """
+
+    http_port: Port = HTTP_PORT
+    grpc_port: Port = GRPC_PORT
+    admin_port: Port = 8080
+    drain_delay: Duration = "5s"
+    """How long requests are taken after the gateway has said that it ends: until every node and client has heard."""
+    drain_deadline: Duration = "60s"
+    """How long requests in flight may take after that."""
+    log_level: LogLevel = LogLevel.INFO
+
+    @property
+    def drain_delay_s(self) -> float:
+        """`drain_delay` in seconds."""
+        return parse_duration(self.drain_delay).total_seconds()
+
+    @property
+    def drain_deadline_s(self) -> float:
+        """`drain_deadline` in seconds."""
+        return parse_duration(self.drain_deadline).total_seconds()
+
+
+def parse_gateway_config(text: str) -> GatewayConfig:
+    """Reads a configuration file.
+
+    Raises:
+        Invalid: names every wrong field.
+    """
+    return parse_settings(GatewayConfig, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """The pod that this process is."""
+
+    namespace: str
+    pod: str
+    uid: str
+
+
+def read_self(environ: Mapping[str, str]) -> Self:
+    """Returns what the pod says about itself (downward API).
+
+    Raises:
+        Invalid: It does not say where it is.
+    """
+    namespace = environ.get("POD_NAMESPACE", "")
+    if not namespace:
+        raise Invalid("ConfigInvalid", "POD_NAMESPACE is not set: a gateway serves the models of its own namespace.")
+    return Self(namespace, environ.get("POD_NAME", "gateway"), environ.get("POD_UID", ""))

@@ -1,0 +1,72 @@
+"""What is plugged into the gateway's process: the protocols, the counters and what else the admin port answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from plimsoll.core.records.outcome import Outcome
+from plimsoll.gateway.config import GatewayConfig
+from plimsoll.gateway.routes import Routes
+from plimsoll.gateway.targets import Recorder, Targets
+
+
+class Listener(Protocol):
+    """Takes the requests of one protocol."""
+
+    async def start(self) -> None:
+        """Begins to accept connections.
+
+        Raises:
+            OSError: It cannot listen, for example because the port is taken.
+        """
+
+    async def drain(self, deadline_s: float) -> None:
+        """Stops accepting, lets what is in flight end, closes every connection, and returns when all are closed.
+
+        Args:
+            deadline_s: What has not ended after this many seconds is cut.
+        """
+
+
+class Unrecorded:
+    """Counts nothing."""
+
+    def arrived(self) -> None:
+        """Forgets it."""
+
+    def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None:
+        """Forgets it."""
+
+    def rescued(self) -> None:
+        """Forgets it."""
+
+
+def _unrecorded(_model: str, _revision: str) -> Recorder:
+    return Unrecorded()
+
+
+def _no_listeners(_targets: Targets, _config: GatewayConfig) -> Sequence[Listener]:
+    return ()
+
+
+def _no_paths(_boot: str, _routes: Routes) -> Sequence[web.AbstractRouteDef]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Makers of the parts; without any, a gateway follows routes and serves nobody.
+
+    Attributes:
+        listeners: Makes the servers that take requests, from what they send to and the settings.
+        recorder_of: Returns the counters of a revision, from the names of its model and its own.
+        admin: Makes more paths of the admin port, from the boot id and the routes that are followed.
+    """
+
+    listeners: Callable[[Targets, GatewayConfig], Sequence[Listener]] = _no_listeners
+    recorder_of: Callable[[str, str], Recorder] = _unrecorded
+    admin: Callable[[str, Routes], Sequence[web.AbstractRouteDef]] = _no_paths

@@ -1,0 +1,51 @@
+"""A gateway's settings."""
+
+from __future__ import annotations
+
+import pytest
+
+from plimsoll.errors import Invalid
+from plimsoll.gateway.config import GatewayConfig, Self, parse_gateway_config, read_self
+from plimsoll.settings import LogLevel
+
+
+def test_an_empty_file_is_the_defaults() -> None:
+    config = parse_gateway_config("")
+    assert config == GatewayConfig()
+    assert (config.http_port, config.grpc_port, config.admin_port) == (8000, 8001, 8080)
+    assert (config.drain_delay_s, config.drain_deadline_s) == (5.0, 60.0)
+
+
+def test_every_setting() -> None:
+    text = "{httpPort: 1, grpcPort: 2, adminPort: 3, drainDelay: 250ms, drainDeadline: 1m30s, logLevel: debug}"
+    config = parse_gateway_config(text)
+    assert (config.http_port, config.grpc_port, config.admin_port) == (1, 2, 3)
+    assert (config.drain_delay_s, config.drain_deadline_s, config.log_level) == (0.25, 90.0, LogLevel.DEBUG)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("httpPort: 0", "httpPort"),
+        ("adminPort: 65536", "adminPort"),
+        ("drainDelay: 5", "drainDelay"),
+        ("drainDelay: soon", "drainDelay"),
+        ("drain_dealy: 5s", "drain_dealy"),
+        ("logLevel: loud", "logLevel"),
+        ("- httpPort", "it"),
+        ("{", "not YAML"),
+    ],
+)
+def test_what_is_refused(text: str, names: str) -> None:
+    with pytest.raises(Invalid, match=names):
+        parse_gateway_config(text)
+
+
+def test_what_the_pod_says_about_itself() -> None:
+    assert read_self({"POD_NAMESPACE": "vision", "POD_NAME": "g", "POD_UID": "u"}) == Self("vision", "g", "u")
+    assert read_self({"POD_NAMESPACE": "vision"}) == Self("vision", "gateway", "")
+
+
+def test_a_gateway_has_to_know_its_namespace() -> None:
+    with pytest.raises(Invalid, match="POD_NAMESPACE is not set"):
+        read_self({})
