@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from plimsoll.core.routing.build import Held, follow, route, why_ignored
 from plimsoll.core.routing.endpoints import Slice, merge
-from plimsoll.core.routing.table import Endpoint, ModelRoute, RouteTable
+from plimsoll.core.routing.table import Endpoint
 from plimsoll.gateway.projection import SERVICE_LABEL, project_model, project_slice
 from plimsoll.gateway.targets import Targets
 from plimsoll.kube.store import Change, Store, itself, owner_by_label
@@ -47,7 +47,7 @@ class RouteBook:
         self._namespace = namespace
         self._targets = targets
         self._wake = wake
-        self._table: dict[str, ModelRoute] = {}
+        self._users: dict[str, set[str]] = {}
         self._merged: dict[str, tuple[Endpoint, ...]] = {}
         self._stale_models: set[str] = set()
         self._stale_revisions: set[str] = set()
@@ -62,31 +62,50 @@ class RouteBook:
             self._wake()
 
     def update(self) -> None:
-        """Follows everything that changed since the last time, in one step."""
+        """Follows everything that changed since the last time, in one step that costs as much as what changed."""
         revisions, self._stale_revisions = self._stale_revisions, set()
         models, self._stale_models = self._stale_models, set()
         for revision in revisions:
             self._merged.pop(revision, None)
-        models |= {model for model, held in self.held.items() if not revisions.isdisjoint(held.revisions)}
-        table = dict(self._table)
+            models |= self._users.get(revision, set())
         for model in models:
-            self._update(model, table)
-        self._targets.apply(RouteTable(table))
-        self._table = table
-        self.acknowledged = {held.uid: held.epoch for held in self.held.values() if held.epoch}
+            self._update(model)
 
-    def _update(self, model: str, table: dict[str, ModelRoute]) -> None:
+    def _update(self, model: str) -> None:
         declared = self.models.get((self._namespace, model))
+        before = self.held.get(model)
         if declared is None:
-            for kept in (table, self.held, self.ignored):
-                kept.pop(model, None)
+            if before:
+                self._forget(model, before)
             return
-        held = follow(self.held.get(model), declared)
+        held = self.held[model] = follow(before, declared)
+        self._used_by(model, before.revisions if before else (), held.revisions)
         new = route(model, held, self._endpoints, trusted=self.trusted)
-        if new != table.get(model):
-            table[model] = new
-        self.held[model] = held
+        followed = self._targets.models.get(model)
+        if followed is None or followed.route != new:
+            self._targets.follow(new)
+        if before and before.uid != held.uid:
+            self.acknowledged.pop(before.uid, None)
+        if held.epoch:
+            self.acknowledged[held.uid] = held.epoch
         self._note(model, why_ignored(held, declared))
+
+    def _forget(self, model: str, held: Held) -> None:
+        del self.held[model]
+        self._used_by(model, held.revisions, ())
+        self._targets.forget(model)
+        self.acknowledged.pop(held.uid, None)
+        self.ignored.pop(model, None)
+
+    def _used_by(self, model: str, before: tuple[str, ...], after: tuple[str, ...]) -> None:
+        for revision in after:
+            self._users.setdefault(revision, set()).add(model)
+        for revision in before:
+            if revision not in after:
+                self._users[revision].discard(model)
+                if not self._users[revision]:
+                    del self._users[revision]
+                    self._merged.pop(revision, None)
 
     def _note(self, model: str, why: str) -> None:
         if not why:

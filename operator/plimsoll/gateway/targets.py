@@ -177,16 +177,24 @@ class Targets:
         self.models: dict[str, ModelTarget] = {}
 
     def apply(self, table: RouteTable) -> None:
-        """Follows a new table. A model whose uid is another one is another model: nothing of the old one stays."""
+        """Follows a new table."""
         for name in self.models.keys() - table.models.keys():
-            gone = self.models.pop(name)
-            gone.update(ModelRoute(name, gone.route.uid, gone.route.epoch))
-        for name, route in table.models.items():
-            target = self.models.get(name)
-            if target is not None and target.route.uid != route.uid:
-                target.update(ModelRoute(name, target.route.uid, target.route.epoch))
-                target = None
-            if target is None:
-                self.models[name] = ModelTarget(route, self._recorder_of, Split(self._split_key()))
-            elif target.route is not route:
-                target.update(route)
+            self.forget(name)
+        for route in table.models.values():
+            self.follow(route)
+
+    def follow(self, route: ModelRoute) -> None:
+        """Follows a new route of one model. One whose uid is another one is another model: nothing of the old stays."""
+        target = self.models.get(route.model)
+        if target is not None and target.route.uid != route.uid:
+            self.forget(route.model)
+            target = None
+        if target is None:
+            self.models[route.model] = ModelTarget(route, self._recorder_of, Split(self._split_key()))
+        elif target.route is not route:
+            target.update(route)
+
+    def forget(self, model: str) -> None:
+        """Sends nothing to a model any more; its endpoints are told."""
+        gone = self.models.pop(model)
+        gone.update(ModelRoute(model, gone.route.uid, gone.route.epoch))

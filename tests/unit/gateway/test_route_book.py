@@ -194,6 +194,31 @@ def test_others_are_left_alone() -> None:
     assert gateway.model().stable is endpoints
 
 
+def test_a_revision_that_two_models_name_changes_for_both() -> None:
+    gateway = following()
+    gateway.hears("faces", uid="uid-f", routing=routing(1, digits_1=1000))
+    gateway.book.update()
+    gateway.hears("faces", uid="uid-f", routing=routing(2, faces_1=1000))
+    gateway.hears("masks", uid="uid-m", routing=routing(1, digits_1=1000))
+    gateway.book.update()
+    gateway.hears_slice("digits-1", "z")
+    gateway.book.update()
+    assert gateway.routed("digits")["digits-1"] == (950, ["z"])
+    assert gateway.routed("masks") == {"digits-1": (1000, ["z"])}
+    assert gateway.routed("faces") == {"faces-1": (1000, [])}
+
+
+def test_a_revision_that_leaves_and_comes_back_has_the_pods_of_today() -> None:
+    gateway = following()
+    gateway.hears(routing=routing(4, digits_1=1000))
+    gateway.book.update()
+    gateway.hears_slice("digits-2", "new")
+    gateway.book.update()
+    gateway.hears(routing=routing(5, digits_1=950, digits_2=50))
+    gateway.book.update()
+    assert gateway.routed()["digits-2"] == (50, ["new"])
+
+
 def test_what_changes_nothing_wakes_nobody() -> None:
     gateway = following()
     woken = gateway.woken
