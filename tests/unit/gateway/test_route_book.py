@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.routed import TEAM, endpoint, endpoint_slice, model, routing
 
 from plimsoll.core.records.outcome import Outcome
@@ -27,7 +29,7 @@ class Gateway:
         self.targets = Targets(lambda _model, _revision: Unrecorded(), lambda: b"key")
         self.woken = 0
         self.book = RouteBook(TEAM, self.targets, self._wake)
-        self._versions = itertools.count(1)
+        self.versions = itertools.count(1)
         if trusted:
             self.book.trust()
 
@@ -35,15 +37,15 @@ class Gateway:
         self.woken += 1
 
     def hears(self, name: str = "digits", **parts: Any) -> None:
-        self.book.models.put_if_newer(model(name, version=next(self._versions), **parts))
+        self.book.models.put_if_newer(model(name, version=next(self.versions), **{"uid": f"uid-of-{name}", **parts}))
 
     def hears_slice(self, revision: str, *pods: str | dict[str, Any], number: int = 1) -> None:
         made = [endpoint(pod) if isinstance(pod, str) else pod for pod in pods]
-        version = next(self._versions)
+        version = next(self.versions)
         self.book.slices.put_if_newer(endpoint_slice(revision, made, number=number, version=version))
 
     def loses(self, name: str = "digits") -> None:
-        self.book.models.delete((TEAM, name), str(next(self._versions)))
+        self.book.models.delete((TEAM, name), str(next(self.versions)))
 
     def model(self, name: str = "digits") -> ModelTarget:
         return self.targets.models[name]
@@ -71,17 +73,17 @@ def following(**parts: Any) -> Gateway:
 def test_what_is_declared_is_followed_and_acknowledged() -> None:
     gateway = following()
     assert gateway.routed() == {"digits-1": (950, ["a"]), "digits-2": (50, ["b"])}
-    assert gateway.book.acknowledged == {"uid-1": 3}
+    assert gateway.book.acknowledged == {"uid-of-digits": 3}
     assert gateway.book.ignored == {}
 
 
 def test_nothing_is_followed_or_acknowledged_before_the_update() -> None:
     gateway = following()
     gateway.hears(routing=routing(4, digits_2=1000))
-    assert gateway.book.acknowledged == {"uid-1": 3}
+    assert gateway.book.acknowledged == {"uid-of-digits": 3}
     assert "digits-1" in gateway.routed()
     gateway.book.update()
-    assert gateway.book.acknowledged == {"uid-1": 4}
+    assert gateway.book.acknowledged == {"uid-of-digits": 4}
     assert gateway.routed() == {"digits-2": (1000, ["b"])}
 
 
@@ -98,7 +100,7 @@ def test_a_restored_status_is_neither_followed_nor_acknowledged() -> None:
     gateway.hears(routing=routing(2, digits_1=0, digits_2=1000))
     gateway.book.update()
     assert gateway.routed() == {"digits-1": (950, ["a"]), "digits-2": (50, ["b"])}
-    assert gateway.book.acknowledged == {"uid-1": 3}
+    assert gateway.book.acknowledged == {"uid-of-digits": 3}
     assert gateway.book.ignored == {"digits": "The status has epoch 2, which is older than epoch 3 followed here."}
     gateway.hears(routing=routing(4, digits_1=1000))
     gateway.book.update()
@@ -119,7 +121,7 @@ def test_a_lost_status_leaves_what_is_held() -> None:
     gateway.hears()
     gateway.book.update()
     assert gateway.routed() == {"digits-1": (950, ["a"]), "digits-2": (50, ["b"])}
-    assert gateway.book.acknowledged == {"uid-1": 3}
+    assert gateway.book.acknowledged == {"uid-of-digits": 3}
 
 
 def test_a_model_that_is_deleted_is_forgotten_and_may_come_back_with_any_epoch() -> None:
@@ -130,7 +132,7 @@ def test_a_model_that_is_deleted_is_forgotten_and_may_come_back_with_any_epoch()
     assert (gateway.book.acknowledged, gateway.book.held, gateway.book.ignored) == ({}, {}, {})
     gateway.hears(routing=routing(1, digits_1=1000))
     gateway.book.update()
-    assert gateway.book.acknowledged == {"uid-1": 1}
+    assert gateway.book.acknowledged == {"uid-of-digits": 1}
 
 
 def test_a_model_deleted_and_made_again_between_two_updates_is_the_new_one() -> None:
@@ -254,3 +256,64 @@ def test_fifty_thousand_endpoints() -> None:
     gateway.book.update()
     assert len(stable.endpoints) == 49_999
     assert stable.endpoints[0] is first
+
+
+MODELS = ("digits", "faces")
+REVISIONS = tuple(f"{model}-{number}" for model in MODELS for number in (1, 2))
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("status"),
+            st.sampled_from(MODELS),
+            st.lists(st.sampled_from(REVISIONS), unique=True, max_size=2),
+            st.integers(0, 1000),
+        ),
+        st.tuples(
+            st.just("slice"),
+            st.sampled_from(REVISIONS),
+            st.integers(1, 2),
+            st.lists(st.sampled_from("abc"), unique=True, max_size=3),
+        ),
+        st.tuples(st.just("delete"), st.sampled_from(MODELS)),
+        st.tuples(st.just("no slice"), st.sampled_from(REVISIONS), st.integers(1, 2)),
+        st.tuples(st.just("trust")),
+        st.tuples(st.just("update")),
+    ),
+    max_size=25,
+)
+
+
+@given(EVENTS)
+def test_change_by_change_it_arrives_where_a_restart_would(events: list[tuple[Any, ...]]) -> None:
+    """Epochs grow here, so the fence keeps nothing that a restarted gateway would not see."""
+    gateway, statuses, slices = Gateway(trusted=False), {}, {}
+    for number, event in enumerate(events, start=1):
+        match event:
+            case "status", model, revisions, weight:
+                parts = zip(revisions, (1000 - weight, weight), strict=False)
+                statuses[model] = routing(number, **{name.replace("-", "_"): share for name, share in parts})
+                gateway.hears(model, routing=statuses[model])
+            case "slice", revision, which, pods:
+                slices[revision, which] = pods
+                gateway.hears_slice(revision, *pods, number=which)
+            case "delete", model:
+                statuses.pop(model, None)
+                gateway.loses(model)
+            case "no slice", revision, which:
+                slices.pop((revision, which), None)
+                gateway.book.slices.delete((TEAM, f"{revision}-{which}"), str(next(gateway.versions)))
+            case ("trust",):
+                gateway.book.trust()
+            case _:
+                gateway.book.update()
+    gateway.book.update()
+    restarted = Gateway(trusted=gateway.book.trusted)
+    for (revision, which), pods in slices.items():
+        restarted.hears_slice(revision, *pods, number=which)
+    for model, status in statuses.items():
+        restarted.hears(model, routing=status)
+    restarted.book.update()
+    assert {name: gateway.routed(name) for name in gateway.targets.models} == {
+        name: restarted.routed(name) for name in restarted.targets.models
+    }
+    assert gateway.book.acknowledged == restarted.book.acknowledged
