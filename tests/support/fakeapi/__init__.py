@@ -12,6 +12,7 @@ from tests.support.fakeapi.cluster import Cluster
 from tests.support.fakeapi.faults import Asked
 from tests.support.fakeapi.kinds import Kind, custom_kind
 from tests.support.fakeapi.server import FakeApi
+from tests.support.fakeapi.slices import EndpointSlices
 from tests.support.fakeapi.workloads import Workloads
 
-__all__ = ["Asked", "Cluster", "FakeApi", "Kind", "Workloads", "custom_kind"]
+__all__ = ["Asked", "Cluster", "EndpointSlices", "FakeApi", "Kind", "Workloads", "custom_kind"]
