@@ -30,12 +30,14 @@ class AdminPort:
         port: Where it listens.
         stream: What is served there.
         recordings: What it counts.
+        sums: Every record it made, read or not.
         trusts: How often it was shaken hands with.
     """
 
     port: int
     stream: RecordStream
     recordings: Recordings
+    sums: Sums
     trusts: list[None] = field(default_factory=list)
 
     def request(self, times: int = 1) -> None:
@@ -52,7 +54,8 @@ async def admin_port(
 ) -> AsyncIterator[AdminPort]:
     """Serves until the block ends, and cuts on the real clock."""
     clocks = Clocks(time.monotonic, time.time, time.process_time)
-    recordings = Recordings(clocks, Sums())
+    sums = Sums()
+    recordings = Recordings(clocks, sums)
     trusts: list[None] = []
     identity = Identity(boot, "plimsoll-gateway-x", pod_uid, "0.1.0", public_key(SEED))
     stream = RecordStream(identity, recordings, clocks, lambda: trusts.append(None))
@@ -65,7 +68,7 @@ async def admin_port(
     await web.TCPSite(runner, "127.0.0.1", port).start()
     cutting = asyncio.create_task(stream.run())
     try:
-        yield AdminPort(port, stream, recordings, trusts)
+        yield AdminPort(port, stream, recordings, sums, trusts)
     finally:
         cutting.cancel()
         stream.close()
