@@ -7,9 +7,14 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 
 
 class LineSplitter:
-    """Feed chunks, get complete lines. A long line costs its length, not its length times its chunks."""
+    """Feed chunks, get complete lines. A long line costs its length, not its length times its chunks.
 
-    def __init__(self) -> None:
+    Args:
+        limit: Longest line, in bytes; `MAX_LINE_BYTES` without one.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit or MAX_LINE_BYTES
         self._parts: list[bytes] = []
         self._size = 0
 
@@ -17,13 +22,13 @@ class LineSplitter:
         """The lines that this chunk completes, without their ends and without empty ones.
 
         Raises:
-            ValueError: A line is longer than `MAX_LINE_BYTES`.
+            ValueError: A line is longer than the limit.
         """
         first, *rest = chunk.split(b"\n")
         self._parts.append(first)
         self._size += len(first)
-        if self._size > MAX_LINE_BYTES:
-            raise ValueError(f"A line of the stream is longer than {MAX_LINE_BYTES} bytes")
+        if self._size > self._limit:
+            raise ValueError(f"A line of the stream is longer than {self._limit} bytes")
         if not rest:
             return []
         lines = [b"".join(self._parts), *rest[:-1]]

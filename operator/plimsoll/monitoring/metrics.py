@@ -20,6 +20,12 @@ REPORTS = Counter(
     "Fetches of a preflight's report from its pod: kept or unavailable.",
     ["outcome"],
 )
+GATEWAY_STREAMS = Gauge("plimsoll_gateway_streams", "Gateways whose records are being read now.")
+RECORD_CUTS = Counter(
+    "plimsoll_record_cuts_total",
+    "Lines of records from gateways: pooled, known (used before, or overtaken) or refused.",
+    ["outcome"],
+)
 QUEUE_DEPTH = Gauge("plimsoll_queue_depth", "ModelDeployments that wait for their turn.")
 LEADING = Gauge("plimsoll_leading", "1 while this process leads, 0 on a standby.")
 CACHE_AGE_SECONDS = Gauge(

@@ -37,4 +37,19 @@ def is_failure(outcome: Outcome) -> bool:
     return outcome in _FAILURES
 
 
+def is_judged(outcome: Outcome) -> bool:
+    """Tells whether an outcome says anything about the revision, good or bad."""
+    return outcome in _FAILURES or outcome in _ANSWERED
+
+
+def is_timed(outcome: Outcome) -> bool:
+    """Tells whether the time it took belongs among the latencies.
+
+    Answers, and timeouts, whose deadline is the least they would have taken: without them a revision that hangs looks
+    fast. A fault says nothing about the time of an answer, and one that comes at once would look fast too.
+    """
+    return outcome in _ANSWERED or outcome in {Outcome.INVALID_OUTPUT, Outcome.TIMED_OUT}
+
+
 _FAILURES = frozenset({Outcome.SERVER_FAULT, Outcome.BROKEN, Outcome.TIMED_OUT, Outcome.INVALID_OUTPUT})
+_ANSWERED = frozenset({Outcome.SUCCEEDED, Outcome.ABSTAINED})

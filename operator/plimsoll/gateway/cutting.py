@@ -1,0 +1,99 @@
+"""When the gateway tells the controller what happened, in how many lines, and with which numbers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from plimsoll.core.records.record import HEARTBEAT_S, Cut
+from plimsoll.core.records.wire import MAX_LINE_BYTES, encode_cut
+from plimsoll.core.routing.table import RouteTable
+from plimsoll.gateway.recordings import Clocks, Occasion, Recordings
+
+TICK_S = 0.25
+"""While a candidate has weight, each of these counts: at 500 requests/s it is 0.3 s of the time to a roll-back."""
+_TICKS_PER_SECOND = round(1 / TICK_S)
+_TICKS_PER_HEARTBEAT = round(HEARTBEAT_S / TICK_S)
+_WANTED_LINE_BYTES = MAX_LINE_BYTES // 4
+
+
+class Cutter:
+    """Makes cuts on a grid of a quarter of a second, and whenever something trips.
+
+    It cuts whether anybody reads or not. What nobody read is lost and its number is used up, so the next reader sees by
+    the numbers that something is missing, and nothing grows in the meantime.
+
+    Args:
+        recordings: What is cut.
+        clocks: Time.
+        send: Takes a line with its end, or drops it; must not block.
+    """
+
+    def __init__(self, recordings: Recordings, clocks: Clocks, send: Callable[[bytes], None]) -> None:
+        self._recordings = recordings
+        self._clocks = clocks
+        self._send = send
+        self._seq = 0
+        self._follows: Mapping[str, int] = {}
+        self._told: Mapping[str, int] = {}
+
+    def follow(self, table: RouteTable) -> None:
+        """Takes a new table, which the next tick acknowledges; call it before `Targets.apply`."""
+        self._recordings.follow(table)
+        self._follows = {route.uid: route.epoch for route in table.models.values()}
+
+    def begin(self) -> None:
+        """Cuts for a new reader, who knows nothing."""
+        self._told = {}
+        self.cut(Occasion.HEARTBEAT)
+
+    def trip(self) -> None:
+        """Cuts at once, because something happened that the controller should know."""
+        self.cut(Occasion.HEARTBEAT)
+
+    async def run(self) -> None:
+        """Cuts until cancelled. A tick that comes too late is left out, and its occasion comes with the next."""
+        start = self._clocks.monotonic()
+        tick = 0
+        while True:
+            now = self._clocks.monotonic()
+            await asyncio.sleep(max(0.0, start + (tick + 1) * TICK_S - now))
+            reached = max(tick + 1, int((self._clocks.monotonic() - start) / TICK_S))
+            self.cut(_occasion(tick, reached))
+            tick = reached
+
+    def cut(self, occasion: Occasion) -> None:
+        """Sends what there is to tell; a heartbeat even when that is nothing."""
+        records = tuple(self._recordings.cut(occasion))
+        acks = self._changed()
+        if records or acks or occasion is Occasion.HEARTBEAT:
+            self._tell(Cut(0, self._clocks.wall(), self._clocks.cpu(), acks, records))
+
+    def _tell(self, cut: Cut) -> None:
+        """Sends a cut in lines that the reader is sure to accept."""
+        line = encode_cut(replace(cut, seq=self._seq + 1))
+        if len(line) > _WANTED_LINE_BYTES and len(cut.records) > 1:
+            half = len(cut.records) // 2
+            self._tell(replace(cut, records=cut.records[:half]))
+            self._tell(replace(cut, records=cut.records[half:], acks={}))
+            return
+        self._seq += 1
+        self._send(line)
+
+    def _changed(self) -> dict[str, int | None]:
+        changed: dict[str, int | None] = {
+            uid: epoch for uid, epoch in self._follows.items() if self._told.get(uid) != epoch
+        }
+        changed |= dict.fromkeys(self._told.keys() - self._follows.keys())
+        self._told = self._follows
+        return changed
+
+
+def _occasion(last: int, reached: int) -> Occasion:
+    """Returns the widest occasion among the ticks after `last` up to `reached`."""
+    if reached // _TICKS_PER_HEARTBEAT > last // _TICKS_PER_HEARTBEAT:
+        return Occasion.HEARTBEAT
+    if reached // _TICKS_PER_SECOND > last // _TICKS_PER_SECOND:
+        return Occasion.SECOND
+    return Occasion.QUARTER
