@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from plimsoll.cli.preflight_arguments import add_arguments
-from plimsoll.cli.version import VERSION
+from plimsoll.version import VERSION
 
 _PROGRAM = "plimsoll"
 _EPILOG = "Exit codes: 0 done, 1 the answer is no, 2 the command could not do its work. All but \

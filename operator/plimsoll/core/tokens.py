@@ -32,6 +32,15 @@ def public_key(seed: bytes) -> str:
     return _text(Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw())
 
 
+def is_key(text: str) -> bool:
+    """Tells whether this is a public key in base64url."""
+    try:
+        Ed25519PublicKey.from_public_bytes(_bytes(text))
+    except ValueError:
+        return False
+    return True
+
+
 def sign(seed: bytes, audience: str, now: float) -> str:
     """Returns a token for one pod.
 

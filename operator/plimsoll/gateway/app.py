@@ -19,6 +19,7 @@ import uvloop
 
 from plimsoll.errors import Invalid
 from plimsoll.gateway.admin import RoutesPage
+from plimsoll.gateway.assembly import Assembly
 from plimsoll.gateway.config import GatewayConfig, Self, parse_gateway_config, read_self
 from plimsoll.gateway.parts import Listener, Parts
 from plimsoll.gateway.routes import Routes
@@ -57,8 +58,9 @@ def run_gateway(config_path: str, parts: Parts | None = None) -> int:
     """
     config = parse_gateway_config(Path(config_path).read_text(encoding="utf-8"))
     configure_logging(config.log_level.value)
+    me = read_self(os.environ)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Gateway(config, read_self(os.environ), parts).run())
+        return runner.run(Gateway(config, me, parts or Assembly(me).parts()).run())
 
 
 class Gateway:
@@ -131,7 +133,9 @@ class Gateway:
                     group.create_task(self._heartbeat.run(), name="heartbeat")
                     group.create_task(routes.run(), name="routes")
                     group.create_task(self._serve(routes), name="listeners")
+                    group.create_task(self._parts.work(), name="records")
             finally:
+                self._parts.close()
                 await runner.cleanup()
 
     async def _serve(self, routes: Routes) -> None:

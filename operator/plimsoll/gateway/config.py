@@ -10,6 +10,7 @@ from pydantic import Field
 
 from plimsoll.api.base import Duration, parse_duration
 from plimsoll.core.names import GRPC_PORT, HTTP_PORT
+from plimsoll.core.tokens import is_key
 from plimsoll.errors import Invalid
 from plimsoll.settings import LogLevel, Settings, parse_settings
 
@@ -54,20 +55,28 @@ def parse_gateway_config(text: str) -> GatewayConfig:
 
 @dataclass(frozen=True, slots=True)
 class Self:
-    """The pod that this process is."""
+    """The pod that this process is.
+
+    Attributes:
+        controller_key: Public key of the controller, base64url: who has the private one may read records.
+    """
 
     namespace: str
     pod: str
     uid: str
+    controller_key: str = ""
 
 
 def read_self(environ: Mapping[str, str]) -> Self:
     """Returns what the pod says about itself (downward API).
 
     Raises:
-        Invalid: It does not say where it is.
+        Invalid: It does not say where it is, or who the controller is.
     """
     namespace = environ.get("POD_NAMESPACE", "")
     if not namespace:
         raise Invalid("ConfigInvalid", "POD_NAMESPACE is not set: a gateway serves the models of its own namespace.")
-    return Self(namespace, environ.get("POD_NAME", "gateway"), environ.get("POD_UID", ""))
+    key = environ.get("PLIMSOLL_CONTROLLER_KEY", "")
+    if not is_key(key):
+        raise Invalid("ConfigInvalid", "PLIMSOLL_CONTROLLER_KEY is no public key: nobody could read what is counted.")
+    return Self(namespace, environ.get("POD_NAME", "gateway"), environ.get("POD_UID", ""), key)

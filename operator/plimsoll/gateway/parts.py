@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,6 +53,14 @@ def _no_listeners(_targets: Targets, _config: GatewayConfig) -> Sequence[Listene
     return ()
 
 
+async def _no_work() -> None:
+    """Ends at once."""
+
+
+def _nothing() -> None:
+    """Does nothing."""
+
+
 def _no_paths(_boot: str, _routes: Routes) -> Sequence[web.AbstractRouteDef]:
     return ()
 
@@ -64,9 +72,14 @@ class Parts:
     Attributes:
         listeners: Makes the servers that take requests, from what they send to and the settings.
         recorder_of: Returns the counters of a revision, from the names of its model and its own.
-        admin: Makes more paths of the admin port, from the boot id and the routes that are followed.
+        admin: Makes more paths of the admin port, from the boot id and the routes that are followed; called once, and
+            before `work`.
+        work: Runs until it is cancelled; its death is the process's death.
+        close: Ends what would hold the admin port open.
     """
 
     listeners: Callable[[Targets, GatewayConfig], Sequence[Listener]] = _no_listeners
     recorder_of: Callable[[str, str], Recorder] = _unrecorded
     admin: Callable[[str, Routes], Sequence[web.AbstractRouteDef]] = _no_paths
+    work: Callable[[], Coroutine[None, None, None]] = _no_work
+    close: Callable[[], None] = _nothing

@@ -22,6 +22,7 @@ class RouteBook:
     """Routes of one namespace.
 
     Attributes:
+        targets: What is made to follow.
         models: What the API server says about ModelDeployments.
         slices: What it says about the EndpointSlices of revisions, owned by the revision's Service.
         held: What is followed, by model.
@@ -45,7 +46,7 @@ class RouteBook:
         self.acknowledged: dict[str, int] = {}
         self.trusted = False
         self._namespace = namespace
-        self._targets = targets
+        self.targets = targets
         self._wake = wake
         self._users: dict[str, set[str]] = {}
         self._merged: dict[str, tuple[Endpoint, ...]] = {}
@@ -81,9 +82,9 @@ class RouteBook:
         held = self.held[model] = follow(before, declared)
         self._used_by(model, before.revisions if before else (), held.revisions)
         new = route(model, held, self._endpoints, trusted=self.trusted)
-        followed = self._targets.models.get(model)
+        followed = self.targets.models.get(model)
         if followed is None or followed.route != new:
-            self._targets.follow(new)
+            self.targets.follow(new)
         if before and before.uid != held.uid:
             self.acknowledged.pop(before.uid, None)
         if held.epoch:
@@ -93,7 +94,7 @@ class RouteBook:
     def _forget(self, model: str, held: Held) -> None:
         del self.held[model]
         self._used_by(model, held.revisions, ())
-        self._targets.forget(model)
+        self.targets.forget(model)
         self.acknowledged.pop(held.uid, None)
         self.ignored.pop(model, None)
 

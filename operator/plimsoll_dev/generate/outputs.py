@@ -20,7 +20,7 @@ CHART_CRD = f"helm/plimsoll/templates/crds/{PLURAL}.yaml"
 API_PAGE = "operator/docs/api.md"
 RBAC_PAGE = "operator/docs/rbac.md"
 CHART_README = "helm/plimsoll/README.md"
-VERSION = "operator/plimsoll/cli/version.py"
+VERSION = "operator/plimsoll/version.py"
 
 _CHART_RBAC = ("helm/plimsoll/templates/rbac.yaml", "helm/plimsoll/templates/rbac-aggregated.yaml")
 _CHART_VALUES = "helm/plimsoll/values.yaml"

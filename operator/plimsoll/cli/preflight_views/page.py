@@ -13,7 +13,7 @@ from plimsoll.cli.preflight_views.drawing import Drawing, framed
 from plimsoll.cli.preflight_views.markup import NOTHING, Markup, element, joined, text
 from plimsoll.cli.preflight_views.sections import phases_table, sections, summary_facts
 from plimsoll.cli.preflight_views.style import STYLE
-from plimsoll.cli.version import VERSION
+from plimsoll.version import VERSION
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """Should a hole in the escaping ever be found, nothing would run or be fetched."""

@@ -1,0 +1,62 @@
+"""The parts of a gateway as users get it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import prometheus_client
+from aiohttp import web
+
+from plimsoll.core.routing.table import RouteTable
+from plimsoll.gateway.config import GatewayConfig, Self
+from plimsoll.gateway.parts import Listener, Parts
+from plimsoll.gateway.record_stream import Identity, RecordStream
+from plimsoll.gateway.recordings import Clocks, Recordings
+from plimsoll.gateway.routes import Routes
+from plimsoll.gateway.targets import Targets
+from plimsoll.monitoring.gateway_metrics import RequestMetrics
+from plimsoll.version import VERSION
+
+_CLOCKS = Clocks(monotonic=time.monotonic, wall=time.time, cpu=time.process_time)
+
+
+class Assembly:
+    """Puts the parts together; each is made when the process asks for it.
+
+    Args:
+        me: The pod that this process is.
+    """
+
+    def __init__(self, me: Self) -> None:
+        self._me = me
+        totals = RequestMetrics()
+        prometheus_client.REGISTRY.register(totals)
+        self._recordings = Recordings(_CLOCKS, totals)
+        self._stream: RecordStream | None = None
+
+    def parts(self) -> Parts:
+        """Returns the makers."""
+        return Parts(self._listeners, self._recordings.of, self._admin, self._work, self._close)
+
+    def _listeners(self, targets: Targets, config: GatewayConfig) -> Sequence[Listener]:
+        return ()
+
+    def _admin(self, boot: str, routes: Routes) -> Sequence[web.AbstractRouteDef]:
+        identity = Identity(boot, self._me.pod, self._me.uid, VERSION, self._me.controller_key)
+        stream = self._stream = RecordStream(identity, self._recordings, _CLOCKS, routes.book.trust)
+        routes.subscribe(lambda: stream.follow(_table(routes.book.targets)))
+        return stream.routes()
+
+    async def _work(self) -> None:
+        if self._stream:
+            await self._stream.run()
+
+    def _close(self) -> None:
+        if self._stream:
+            self._stream.close()
+
+
+def _table(targets: Targets) -> RouteTable:
+    """Returns the routes that targets follow."""
+    return RouteTable({name: target.route for name, target in targets.models.items()})
