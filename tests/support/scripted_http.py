@@ -99,8 +99,8 @@ async def scripted(script: Script, ip: str = "127.0.0.2", port: int = 0) -> Asyn
                 running.asked.append(asked)
                 await script(asked)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # The client has gone, or the test is over.
         finally:
             tasks.discard(task)
             running.open.discard(writer)

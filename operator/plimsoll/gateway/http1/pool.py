@@ -93,19 +93,23 @@ class Pool:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._limits.connect_s):
-                _, connection = await loop.create_connection(self._made, endpoint.ip, self._limits.upstream_port)
+                _, connection = await loop.create_connection(
+                    lambda: UpstreamConnection(self, self._limits), endpoint.ip, self._limits.upstream_port
+                )
         except TimeoutError:
             waiting.not_connected(f"no connection within {self._limits.connect_s:g} s", ticket)
         except OSError as failure:
             waiting.not_connected(f"no connection ({failure.strerror or failure})", ticket)
         else:
-            if not waiting.connected(connection, ticket):
-                self.release(connection)
+            self._hand_over(connection, waiting, ticket)
 
-    def _made(self) -> UpstreamConnection:
-        connection = UpstreamConnection(self, self._limits)
+    def _hand_over(self, connection: UpstreamConnection, waiting: Waiting, ticket: int) -> None:
+        if connection.closed:
+            waiting.not_connected("the connection ended at once", ticket)
+            return
         self._open.add(connection)
-        return connection
+        if not waiting.connected(connection, ticket):
+            self.release(connection)
 
 
 class Pools:
