@@ -1,0 +1,357 @@
+"""A client's connection: cuts what comes in into requests, one at a time, and sends the answers in their order."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum, auto
+from time import monotonic
+from typing import cast
+
+from typing_extensions import override
+
+from plimsoll.gateway.http1.bodies import Chunks
+from plimsoll.gateway.http1.exchange import CLOSE_LINE, Exchange
+from plimsoll.gateway.http1.fields import CHUNKED
+from plimsoll.gateway.http1.refusals import Reason, Refusal, Refused, written
+from plimsoll.gateway.http1.request_head import RequestHead, find_end, read_request
+from plimsoll.gateway.http1.shared import Shared
+from plimsoll.gateway.http1.upstream import COPIED_BYTES, Piece
+
+_REMEMBERED_BYTES = 4096
+
+
+class _State(Enum):
+    HEAD = auto()
+    """Between requests, or within a head."""
+    BODY = auto()
+    """Within a request's body; its answer may have been sent already."""
+    ANSWER = auto()
+    """The request is complete, its answer is not."""
+    ENDING = auto()
+    """The last answer was sent; what still comes in is thrown away."""
+
+
+_HEAD, _BODY, _ANSWER, _ENDING = _State.HEAD, _State.BODY, _State.ANSWER, _State.ENDING
+
+
+class ClientConnection(asyncio.Protocol):
+    """One connection.
+
+    Attributes:
+        deadline: When `expire` is due, on the monotonic clock.
+    """
+
+    __slots__ = (
+        "_all",
+        "_chunks",
+        "_exchange",
+        "_held",
+        "_known",
+        "_known_bytes",
+        "_left",
+        "_pending",
+        "_pumping",
+        "_reading",
+        "_shared",
+        "_started",
+        "_state",
+        "_stuffed",
+        "_transport",
+        "deadline",
+    )
+
+    def __init__(self, shared: Shared, connections: set[ClientConnection]) -> None:
+        self._shared = shared
+        self._all = connections
+        self._exchange = Exchange(shared, self)
+        self._transport: asyncio.Transport
+        self._state = _HEAD
+        self._pending = b""
+        self._known: RequestHead | None = None
+        self._known_bytes = b""
+        self._chunks: Chunks | None = None
+        self._left = 0
+        self._started = 0.0
+        self._held = False
+        self._stuffed = False
+        self._reading = True
+        self._pumping = False
+        self.deadline = 0.0
+
+    # ---- for the event loop --------------------------------------------------------------------------------------
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        limits = self._shared.limits
+        full = len(self._all) >= limits.connections
+        self._all.add(self)
+        self.deadline = monotonic() + limits.idle_s
+        if full:
+            self._reject(Refusal(503, Reason.CONNECTIONS, "This gateway has no free connection. Try again.", 1))
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        state = self._state
+        if state is _HEAD:
+            self._pending = self._pending + data if self._pending else data
+            self._pump()
+        elif state is _BODY:
+            self._read_body(data)
+        elif state is _ANSWER:
+            self._pending += data
+            self._update_reading()
+
+    @override
+    def eof_received(self) -> None:
+        # Whether the client has gone or only ended its side cannot be told; as other proxies do, we take it for gone.
+        if self._exchange.active:
+            self._exchange.client_left()
+        self._state = _ENDING
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._all.discard(self)
+        self._state = _ENDING
+        self._pending = b""
+        if self._exchange.active:
+            self._exchange.client_left()
+
+    @override
+    def pause_writing(self) -> None:
+        self._stuffed = True
+        self.deadline = monotonic() + self._shared.limits.body_s
+        self._exchange.client_stuffed(stuffed=True)
+
+    @override
+    def resume_writing(self) -> None:
+        self._stuffed = False
+        if self._state is not _ENDING:
+            limits = self._shared.limits
+            self.deadline = monotonic() + (limits.response_s if self._exchange.active else limits.idle_s)
+        self._exchange.client_stuffed(stuffed=False)
+        if self._state is _HEAD:
+            self._pump()
+
+    # ---- for the listener ----------------------------------------------------------------------------------------
+
+    def expire(self, now: float) -> None:
+        """Acts on the deadline, which has passed."""
+        exchange = self._exchange
+        slow = Refusal(408, Reason.SLOW_CLIENT, "The request did not come in in time.")
+        if self._state is _ENDING or self._stuffed:
+            self._transport.abort()
+        elif self._state is _HEAD:
+            if self._pending:
+                self._reject(slow)
+            else:
+                self._end(now)
+        elif not exchange.active:
+            self._transport.abort()
+        elif self._state is _BODY and not self._held:
+            exchange.client_failed(slow)
+        else:
+            exchange.timed_out()
+
+    def drain(self, now: float) -> None:
+        """Lets go of the connection when it stays unused; each answer from now on ends it anyway."""
+        if self._state is _HEAD and not self._pending:
+            self.deadline = min(self.deadline, now + self._shared.limits.drain_idle_s)
+
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        self._transport.abort()
+
+    # ---- for the exchange ----------------------------------------------------------------------------------------
+
+    def send(self, head: bytes, piece: Piece) -> None:
+        """Sends the head of an answer and what there is of its body."""
+        if len(piece) <= COPIED_BYTES:
+            self._transport.write(head + piece)
+        else:
+            self._transport.writelines([head, piece])
+
+    def send_more(self, piece: Piece) -> None:
+        """Sends more of an answer."""
+        limits = self._shared.limits
+        self.deadline = monotonic() + (limits.body_s if self._state is _BODY else limits.response_s)
+        self._transport.write(piece)
+
+    def exchange_ended(self, now: float, *, keep: bool) -> None:
+        """Goes on with the next request; with `keep` False ends."""
+        if not keep:
+            self._end(now)
+        elif self._state is _BODY:
+            self.deadline = now + self._shared.limits.body_s
+            self.hold(held=False)
+        else:
+            self._await_head(now)
+
+    def refuse(self, answer: bytes, reason: Reason, *, keep: bool) -> None:
+        """Answers with a refusal; with `keep` False ends."""
+        self._shared.meter.refused(reason)
+        self._transport.write(answer)
+        self.exchange_ended(monotonic(), keep=keep)
+
+    def cut(self) -> None:
+        """Ends the connection in mid-answer, so that the client can tell."""
+        self._state = _ENDING
+        self.deadline = monotonic() + self._shared.limits.linger_s
+        self._transport.close()
+
+    def hold(self, *, held: bool) -> None:
+        """Stops reading the request, or goes on."""
+        if self._held is not held:
+            self._held = held
+            limits = self._shared.limits
+            slow_client = self._state is _BODY and not held
+            self.deadline = monotonic() + (limits.body_s if slow_client else limits.response_s)
+            self._update_reading()
+
+    # ---- within --------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Starts requests from what has come in, until one is under way or more bytes are needed."""
+        if self._pumping:
+            return  # An answer of our own ended the exchange within `begin`: the loop below goes on.
+        self._pumping = True
+        while self._state is _HEAD and self._pending and not self._stuffed and self._read_head():
+            pass
+        self._pumping = False
+        self._update_reading()
+
+    def _read_head(self) -> bool:
+        """Starts one request; returns False where its head is not whole, or none."""
+        data = self._pending
+        head = self._known
+        if head is not None and data.startswith(self._known_bytes):
+            end = len(self._known_bytes)
+        else:
+            try:
+                end = find_end(data, self._shared.limits)
+                if end < 0:
+                    self._await_rest_of_head()
+                    return False
+                head = self._parse(data[:end])
+            except Refused as refused:
+                self._reject(refused.refusal)
+                return False
+        return self._open(head, data, end)
+
+    def _parse(self, raw: bytes) -> RequestHead:
+        head = read_request(raw, self._shared.limits)
+        if len(raw) <= _REMEMBERED_BYTES:
+            self._known, self._known_bytes = head, raw
+        return head
+
+    def _open(self, head: RequestHead, data: bytes, end: int) -> bool:
+        """Starts the request whose head ends at `end`; returns False where what there is of its body is malformed."""
+        stop = self._find_stop(head, data, end)
+        if stop is None:
+            return False
+        now = monotonic()
+        started, self._started = self._started or now, 0.0
+        complete = stop >= 0
+        upto = stop if complete else len(data)
+        self._pending = data[upto:] if upto < len(data) else b""
+        limits = self._shared.limits
+        if complete:
+            self._state = _ANSWER
+            self.deadline = now + limits.response_s
+        else:
+            self._state = _BODY
+            self.deadline = now + limits.body_s
+        if head.as_received:
+            self._exchange.begin(head, data[:upto], b"", started, complete=complete)
+        elif upto - end <= COPIED_BYTES:
+            self._exchange.begin(head, head.forward + data[end:upto], b"", started, complete=complete)
+        else:
+            self._exchange.begin(head, head.forward, memoryview(data)[end:upto], started, complete=complete)
+        return True
+
+    def _find_stop(self, head: RequestHead, data: bytes, end: int) -> int | None:
+        """Returns the offset after the request, -1 where its body goes on, None where it was refused."""
+        if head.length != CHUNKED:
+            stop = end + head.length
+            self._left = stop - len(data)
+            return stop if self._left <= 0 else -1
+        self._chunks = Chunks(self._shared.limits.body_bytes)
+        try:
+            stop = self._chunks.end_in(data, end)
+        except Refused as refused:
+            self._reject(refused.refusal)
+            return None
+        if stop >= 0:
+            self._chunks = None
+        return stop
+
+    def _read_body(self, data: bytes) -> None:
+        size = len(data)
+        if self._chunks is None:
+            self._left -= size
+            stop = size + self._left if self._left <= 0 else -1
+        else:
+            try:
+                stop = self._chunks.end_in(data)
+            except Refused as refused:
+                self._fail(refused.refusal)
+                return
+        if stop < 0:
+            self.deadline = monotonic() + self._shared.limits.body_s
+            self._exchange.body(data, complete=False)
+            return
+        self._chunks = None
+        self._pending = data[stop:]
+        now = monotonic()
+        if self._exchange.active:
+            self._state = _ANSWER
+            self.deadline = now + self._shared.limits.response_s
+            self._exchange.body(data[:stop], complete=True)
+        else:
+            self._await_head(now)
+
+    def _await_head(self, now: float) -> None:
+        self._state = _HEAD
+        self.deadline = now + self._shared.limits.idle_s
+        if self._held:
+            self.hold(held=False)
+        if self._pending:
+            self._pump()
+
+    def _await_rest_of_head(self) -> None:
+        if not self._started:
+            self._started = monotonic()
+            self.deadline = self._started + self._shared.limits.head_s
+
+    def _fail(self, refusal: Refusal) -> None:
+        """Ends a request whose body cannot be followed any further."""
+        if self._exchange.active:
+            self._exchange.client_failed(refusal)
+        else:
+            self._end(monotonic())
+
+    def _reject(self, refusal: Refusal) -> None:
+        """Answers bytes that are no request, after which nothing can be told on this connection."""
+        self._shared.meter.refused(refusal.reason)
+        self._transport.write(written(refusal, CLOSE_LINE))
+        self._end(monotonic())
+
+    def _end(self, now: float) -> None:
+        """Ends our side, and reads on for a while so that what is under way does not destroy the last answer."""
+        self._state = _ENDING
+        self._pending = b""
+        self._held = False
+        self.deadline = now + self._shared.limits.linger_s
+        if not self._transport.is_closing():
+            self._update_reading()
+            self._transport.write_eof()
+
+    def _update_reading(self) -> None:
+        reading = not self._held and len(self._pending) <= self._shared.limits.pipeline_bytes
+        if reading is self._reading or self._transport.is_closing():
+            return
+        self._reading = reading
+        if reading:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
