@@ -1,0 +1,82 @@
+"""The gRPC port: from its opening to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Final
+
+from plimsoll.gateway.http2.client_connection import ClientConnection
+from plimsoll.gateway.http2.connection import as_protocol
+from plimsoll.gateway.http2.deadlines import SLOT_S
+from plimsoll.gateway.http2.switchboard import Switchboard
+
+_BACKLOG: Final = 1024
+
+
+class GrpcListener:
+    """Accepts clients, and keeps the time of everything behind the port.
+
+    Args:
+        board: What the connections share.
+        tick_s: How often connections are looked after, in seconds.
+    """
+
+    def __init__(self, board: Switchboard, *, tick_s: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._board = board
+        self._tick_s = tick_s
+        self._clock = clock
+        self._server: asyncio.Server | None = None
+        self._timekeeper: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Opens the port and returns its number.
+
+        Args:
+            host: Address to listen on.
+            port: 0 for any free one.
+        """
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: as_protocol(ClientConnection(self._board)), host, port, backlog=_BACKLOG
+        )
+        self._timekeeper = loop.create_task(self._keep_time())
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def drain(self, seconds: float) -> None:
+        """Takes no new connections, asks clients to go, and waits for their calls; then ends what is left.
+
+        Args:
+            seconds: For the calls that are under way.
+        """
+        if self._server is not None:
+            self._server.close()
+        for client in list(self._board.clients):
+            client.drain()
+        self._board.outbox.flush()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._board.deserted.wait(), seconds)
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends everything at once."""
+        if self._server is not None:
+            self._server.close()
+        await self._board.close()
+        await asyncio.sleep(0)
+        if self._timekeeper is not None:
+            self._timekeeper.cancel()
+            await asyncio.gather(self._timekeeper, return_exceptions=True)
+            self._timekeeper = None
+
+    async def _keep_time(self) -> None:
+        ticked = self._clock()
+        while True:
+            await asyncio.sleep(SLOT_S)
+            now = self._clock()
+            self._board.expire(now)
+            if now - ticked >= self._tick_s:
+                ticked = now
+                self._board.tick(now)

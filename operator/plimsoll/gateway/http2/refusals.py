@@ -1,0 +1,53 @@
+"""The gateway's own answers: a gRPC status and a sentence, as a head that is the whole answer ("trailers-only")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from plimsoll.core.records.grpc_status import Status
+from plimsoll.gateway.http2.headers import Field, encode
+
+RETRY_PUSHBACK: Final = (b"grpc-retry-pushback-ms", b"1000")
+"""gRPC's Retry-After: clients with a retry policy wait as long."""
+
+REVISION_KEY: Final = b"x-plimsoll-revision"
+ATTEMPT_KEY: Final = b"x-plimsoll-attempt"
+
+_OK: Final = (b":status", b"200")
+_GRPC: Final = (b"content-type", b"application/grpc")
+
+
+def trailers_only(status: Status, message: str, extra: Sequence[Field] = ()) -> bytes:
+    """Returns the block of an answer that consists of its status."""
+    return encode([_OK, _GRPC, *_said(status, message), *extra])
+
+
+def trailers(status: Status, message: str) -> bytes:
+    """Returns the block that ends an answer which had begun."""
+    return encode(_said(status, message))
+
+
+def http_answer(status: int) -> bytes:
+    """Returns the block that answers what is no gRPC call."""
+    return encode([(b":status", str(status).encode())])
+
+
+def about_the_way(revision: str, attempt: int) -> bytes:
+    """Returns what is appended to an answer's head: who answered, and the number of the attempt beyond the first."""
+    fields = [(REVISION_KEY, revision.encode())]
+    if attempt > 1:
+        fields.append((ATTEMPT_KEY, str(attempt).encode()))
+    return encode(fields)
+
+
+def percent_encoded(message: str) -> bytes:
+    """Returns a message as `grpc-message` carries it (PROTOCOL-HTTP2, "Percent-Encoded")."""
+    return b"".join(
+        bytes((byte,)) if 0x20 <= byte <= 0x7E and byte != 0x25 else b"%%%02X" % byte  # noqa: PLR2004 - printable, not %
+        for byte in message.encode()
+    )
+
+
+def _said(status: Status, message: str) -> list[Field]:
+    return [(b"grpc-status", str(int(status)).encode()), (b"grpc-message", percent_encoded(message))]
