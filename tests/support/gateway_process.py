@@ -16,8 +16,14 @@ import httpx
 import yaml
 from tests.support.controller_process import ROOT, free_port
 
+from plimsoll.core.tokens import public_key
+
 _LIMIT_S = 60.0
 """Only bounds a failing test."""
+
+
+CONTROLLER_SEED = bytes(range(32))
+"""The private key of the controller that may read its records."""
 
 
 @dataclass
@@ -82,6 +88,8 @@ async def gateway_process(
         "KUBECONFIG": str(kubeconfig),
         "POD_NAMESPACE": namespace,
         "POD_NAME": f"gateway-{port}",
+        "POD_UID": f"uid-{port}",
+        "PLIMSOLL_CONTROLLER_KEY": public_key(CONTROLLER_SEED),
     }
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(

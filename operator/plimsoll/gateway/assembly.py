@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Protocol
 
 import prometheus_client
 from aiohttp import web
 
 from plimsoll.core.routing.table import RouteTable
 from plimsoll.gateway.config import GatewayConfig, Self
+from plimsoll.gateway.http1.listener import Listener as HttpListener
+from plimsoll.gateway.http2.listener import GrpcListener
+from plimsoll.gateway.http2.switchboard import Switchboard
 from plimsoll.gateway.parts import Listener, Parts
 from plimsoll.gateway.record_stream import Identity, RecordStream
 from plimsoll.gateway.recordings import Clocks, Recordings
@@ -40,7 +44,10 @@ class Assembly:
         return Parts(self._listeners, self._recordings.of, self._admin, self._work, self._close)
 
     def _listeners(self, targets: Targets, config: GatewayConfig) -> Sequence[Listener]:
-        return ()
+        return (
+            _OnPort(HttpListener(targets), config.http_port),
+            _OnPort(GrpcListener(Switchboard(targets, time.monotonic)), config.grpc_port),
+        )
 
     def _admin(self, boot: str, routes: Routes) -> Sequence[web.AbstractRouteDef]:
         identity = Identity(boot, self._me.pod, self._me.uid, VERSION, self._me.controller_key)
@@ -55,6 +62,26 @@ class Assembly:
     def _close(self) -> None:
         if self._stream:
             self._stream.close()
+
+
+class _Opens(Protocol):
+    async def start(self, host: str | None, port: int) -> int: ...
+
+    async def drain(self, deadline_s: float) -> None: ...
+
+
+class _OnPort:
+    """A server on one port of all addresses of the pod."""
+
+    def __init__(self, server: _Opens, port: int) -> None:
+        self._server = server
+        self._port = port
+
+    async def start(self) -> None:
+        await self._server.start(None, self._port)
+
+    async def drain(self, deadline_s: float) -> None:
+        await self._server.drain(deadline_s)
 
 
 def _table(targets: Targets) -> RouteTable:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from plimsoll.core.tokens import public_key
 from plimsoll.errors import Invalid
 from plimsoll.gateway.config import GatewayConfig, Self, parse_gateway_config, read_self
 from plimsoll.settings import LogLevel
+
+KEY = public_key(bytes(32))
 
 
 def test_an_empty_file_is_the_defaults() -> None:
@@ -42,8 +45,15 @@ def test_what_is_refused(text: str, names: str) -> None:
 
 
 def test_what_the_pod_says_about_itself() -> None:
-    assert read_self({"POD_NAMESPACE": "vision", "POD_NAME": "g", "POD_UID": "u"}) == Self("vision", "g", "u")
-    assert read_self({"POD_NAMESPACE": "vision"}) == Self("vision", "gateway", "")
+    known = {"POD_NAMESPACE": "vision", "PLIMSOLL_CONTROLLER_KEY": KEY}
+    assert read_self({**known, "POD_NAME": "g", "POD_UID": "u"}) == Self("vision", "g", "u", KEY)
+    assert read_self(known) == Self("vision", "gateway", "", KEY)
+
+
+@pytest.mark.parametrize("key", ["", "short", KEY[:-4], "?" * 43])
+def test_a_gateway_has_to_know_its_controller(key: str) -> None:
+    with pytest.raises(Invalid, match="PLIMSOLL_CONTROLLER_KEY is no public key"):
+        read_self({"POD_NAMESPACE": "vision", "PLIMSOLL_CONTROLLER_KEY": key})
 
 
 def test_a_gateway_has_to_know_its_namespace() -> None:

@@ -31,11 +31,11 @@ class GrpcListener:
         self._server: asyncio.Server | None = None
         self._timekeeper: asyncio.Task[None] | None = None
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, host: str | None, port: int) -> int:
         """Opens the port and returns its number.
 
         Args:
-            host: Address to listen on.
+            host: Address to listen on; all where None.
             port: 0 for any free one.
         """
         loop = asyncio.get_running_loop()
@@ -45,11 +45,11 @@ class GrpcListener:
         self._timekeeper = loop.create_task(self._keep_time())
         return int(self._server.sockets[0].getsockname()[1])
 
-    async def drain(self, seconds: float) -> None:
+    async def drain(self, deadline_s: float) -> None:
         """Takes no new connections, asks clients to go, and waits for their calls; then ends what is left.
 
         Args:
-            seconds: For the calls that are under way.
+            deadline_s: For the calls that are under way.
         """
         if self._server is not None:
             self._server.close()
@@ -57,7 +57,7 @@ class GrpcListener:
             client.drain()
         self._board.outbox.flush()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._board.deserted.wait(), seconds)
+            await asyncio.wait_for(self._board.deserted.wait(), deadline_s)
         await self.close()
 
     async def close(self) -> None:
