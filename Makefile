@@ -58,9 +58,12 @@ clean: ## Remove caches and the virtual environment
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # ---- benchmarks: the last line is one JSON object ---------------------------------------------------------------------
-.PHONY: bench-controller bench-preflight bench-verdicts
+.PHONY: bench-controller bench-collect bench-preflight bench-verdicts
 bench-controller: $(STAMP) ## Writes, CPU and memory of the controller at 5,000 objects; latency and readiness
 	@$(RUN) -m tests.scale.bench_controller
+
+bench-collect: $(STAMP) ## One controller core against the record streams of 1,000 simulated gateways
+	@$(RUN) -m tests.scale.bench_collect
 
 bench-preflight: $(STAMP) ## The promised capacity of four models against load; the load generator against k6
 	@$(RUN) -m tests.scale.bench_preflight

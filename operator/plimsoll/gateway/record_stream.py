@@ -69,7 +69,8 @@ class RecordStream:
 
     def routes(self) -> list[web.RouteDef]:
         """Returns the paths to be served."""
-        return [web.get("/v1/hello", self._say_hello), web.get("/v1/records", self._stream)]
+        # No HEAD: it would take the stream over and read nothing.
+        return [web.get("/v1/hello", self._say_hello), web.get("/v1/records", self._stream, allow_head=False)]
 
     def follow(self, table: RouteTable) -> None:
         """Takes a new table and acknowledges it within a quarter of a second; call it before `Targets.apply`."""

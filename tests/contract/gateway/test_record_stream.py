@@ -108,6 +108,15 @@ async def test_without_a_valid_token_there_is_nothing_but_the_reason(headers: di
         assert (gateway.trusts, gateway.stream.is_read) == ([], False)
 
 
+async def test_asking_without_wanting_an_answer_takes_nothing_over() -> None:
+    async with (
+        admin_port() as gateway,
+        aiohttp.ClientSession() as session,
+        session.head(f"http://127.0.0.1:{gateway.port}/v1/records", headers=bearer()) as response,
+    ):
+        assert (response.status, gateway.trusts) == (405, [])
+
+
 def test_a_key_that_is_none_is_told_at_the_start() -> None:
     clocks = Clocks(time.monotonic, time.time, time.process_time)
     with pytest.raises(ValueError, match="base64url"):

@@ -145,6 +145,21 @@ def test_a_new_reader_is_told_all_of_them_at_once() -> None:
     assert (gateway.heard_at()[-1], gateway.cuts()[-1].acks) == (3.1, {"uid-digits": 1})
 
 
+def test_what_nobody_reads_does_not_pile_up() -> None:
+    def load(gateway: Gateway) -> Iterator[float]:
+        for pause in steady(gateway):
+            yield pause
+            if asyncio.get_running_loop().time() > 60.3:
+                gateway.cutter.begin()
+                return
+
+    first_read = after(60.4, CALM, load).cuts()[-1]
+    (record,) = first_read.records
+    assert first_read.seq > 60
+    assert record.span_s < 1
+    assert (record.arrivals <= 10, len(record.cells["pod"]) <= 10) == (True, True)
+
+
 def test_a_loop_that_was_held_up_leaves_ticks_out_and_no_occasion() -> None:
     def load(gateway: Gateway) -> Iterator[float]:
         yield 0.3

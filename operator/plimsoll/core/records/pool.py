@@ -221,8 +221,10 @@ class _Revision:
         """Hands out everything but the cells from number `before` on, which stay."""
         counts, self.counts = self.counts, None
         too_new = before + _CLOCKS_APART_S * CELLS_PER_S
-        ripe = {key: cell for key, cell in self.cells.items() if not before <= cell.number < too_new}
-        self.cells = {key: cell for key, cell in self.cells.items() if key not in ripe}
+        kept = {key: cell for key, cell in self.cells.items() if before <= key[1] < too_new}
+        ripe, self.cells = self.cells, kept
+        for key in kept:
+            del ripe[key]
         if counts is None and not ripe:
             return None
         counts = counts or _Counts()

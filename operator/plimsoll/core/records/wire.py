@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from operator import gt
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from plimsoll.core.records.record import CELLS_PER_S, WIRE, Cell, Cut, Hello, Re
 MAX_LINE_BYTES = 1024 * 1024
 """A record of one pod and second has about 400 bytes."""
 _MAX_NAME = 253
+_CLASSES = len(Outcome)
 _MAX_CLASSES = 32
 _MAX_EPOCH = 2**53
 _OLDEST_CELL_S = 60
@@ -114,38 +116,49 @@ def _acks(read: Mapping[str, Any]) -> dict[str, int | None]:
 def _record(read: Any, newest: int) -> Record:
     if type(read) is not dict:
         raise WireError("a record is not an object")
+    arrivals, in_flight, queued, rescued, exempt, cache_hits, bytes_in, bytes_out = _all_counts(read)
+    held_s, latency_sum_s = (_time(read, name) for name in _TIMES)
     record = Record(
         uid=_name(read, "uid"),
         revision=_name(read, "revision"),
         span_s=_time(read, "span_s", required=True),
-        arrivals=_count(read, "arrivals"),
+        arrivals=arrivals,
         outcomes=_outcomes(read),
-        in_flight=_count(read, "in_flight"),
-        queued=_count(read, "queued"),
-        held_s=_time(read, "held_s"),
-        rescued=_count(read, "rescued"),
-        exempt=_count(read, "exempt"),
-        cache_hits=_count(read, "cache_hits"),
-        bytes_in=_count(read, "bytes_in"),
-        bytes_out=_count(read, "bytes_out"),
+        in_flight=in_flight,
+        queued=queued,
+        held_s=held_s,
+        rescued=rescued,
+        exempt=exempt,
+        cache_hits=cache_hits,
+        bytes_in=bytes_in,
+        bytes_out=bytes_out,
         latency=_latency(read),
-        latency_sum_s=_time(read, "latency_sum_s"),
+        latency_sum_s=latency_sum_s,
         cells=_cells(read, newest),
     )
-    if record.in_flight_before < 0:
+    ended = sum(record.outcomes)
+    if arrivals > in_flight + ended:
         raise WireError("arrivals are more than what ended or is in flight")
-    if sum(record.latency.values()) > sum(record.outcomes):
+    if sum(record.latency.values()) > ended:
         raise WireError("more latencies than outcomes")
-    if record.queued > record.in_flight:
+    if queued > in_flight:
         raise WireError("more queued than in flight")
     return record
+
+
+def _all_counts(read: Mapping[str, Any]) -> list[int]:
+    """Returns `_COUNTS`, looked at together: one by one they took a fifth of the time of a line."""
+    counts = [read.get(name, 0) for name in _COUNTS]
+    if set(map(type, counts)) != _INT or min(counts) < 0:
+        return [_count(read, name) for name in _COUNTS]  # says which
+    return counts
 
 
 def _outcomes(read: Mapping[str, Any]) -> tuple[int, ...]:
     counts = _counts(read.get("outcomes", ()), "outcomes")
     if len(counts) > _MAX_CLASSES:
         raise WireError("outcomes has too many classes")
-    return (*counts, *(0,) * (len(Outcome) - len(counts)))
+    return (*counts, *(0,) * (_CLASSES - len(counts)))
 
 
 def _latency(read: Mapping[str, Any]) -> dict[int, int]:
@@ -182,10 +195,10 @@ def _cells_of(read: Any, newest: int) -> tuple[Cell, ...]:
     oldest = newest - (_OLDEST_CELL_S + _NEWEST_CELL_S) * CELLS_PER_S
     if min(numbers) < oldest or max(numbers) > newest:
         raise WireError("a cell is not of the time of its cut")
-    cells = tuple(map(Cell._make, zip(numbers, flat[1::3], flat[2::3], strict=True)))
-    if any(cell.failed > cell.judged for cell in cells):
+    judged, failed = flat[1::3], flat[2::3]
+    if any(map(gt, failed, judged)):
         raise WireError("more failed than judged in a cell")
-    return cells
+    return tuple(map(Cell, numbers, judged, failed))
 
 
 _INT = {int}
