@@ -7,17 +7,14 @@ from enum import Enum, auto
 from time import monotonic
 from typing import cast
 
-from typing_extensions import override
-
 from plimsoll.gateway.http1.bodies import Chunks
 from plimsoll.gateway.http1.exchange import CLOSE_LINE, Exchange
 from plimsoll.gateway.http1.fields import CHUNKED
 from plimsoll.gateway.http1.refusals import Reason, Refusal, Refused, written
+from plimsoll.gateway.http1.remembered import Remembered
 from plimsoll.gateway.http1.request_head import RequestHead, find_end, read_request
 from plimsoll.gateway.http1.shared import Shared
 from plimsoll.gateway.http1.upstream import COPIED_BYTES, Piece
-
-_REMEMBERED_BYTES = 4096
 
 
 class _State(Enum):
@@ -34,8 +31,8 @@ class _State(Enum):
 _HEAD, _BODY, _ANSWER, _ENDING = _State.HEAD, _State.BODY, _State.ANSWER, _State.ENDING
 
 
-class ClientConnection(asyncio.Protocol):
-    """One connection.
+class ClientConnection:
+    """One connection: an `asyncio.Protocol` without that base class, which mypyc could not compile.
 
     Attributes:
         deadline: When `expire` is due, on the monotonic clock.
@@ -46,12 +43,11 @@ class ClientConnection(asyncio.Protocol):
         "_chunks",
         "_exchange",
         "_held",
-        "_known",
-        "_known_bytes",
         "_left",
         "_pending",
         "_pumping",
         "_reading",
+        "_remembered",
         "_shared",
         "_started",
         "_state",
@@ -67,8 +63,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._state = _HEAD
         self._pending = b""
-        self._known: RequestHead | None = None
-        self._known_bytes = b""
+        self._remembered: Remembered[RequestHead] = Remembered(shared.limits.body_bytes)
         self._chunks: Chunks | None = None
         self._left = 0
         self._started = 0.0
@@ -80,8 +75,8 @@ class ClientConnection(asyncio.Protocol):
 
     # ---- for the event loop --------------------------------------------------------------------------------------
 
-    @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Starts."""
         self._transport = cast("asyncio.Transport", transport)
         limits = self._shared.limits
         full = len(self._all) >= limits.connections
@@ -90,8 +85,8 @@ class ClientConnection(asyncio.Protocol):
         if full:
             self._reject(Refusal(503, Reason.CONNECTIONS, "This gateway has no free connection. Try again.", 1))
 
-    @override
     def data_received(self, data: bytes) -> None:
+        """Takes what has come in."""
         state = self._state
         if state is _HEAD:
             self._pending = self._pending + data if self._pending else data
@@ -102,29 +97,29 @@ class ClientConnection(asyncio.Protocol):
             self._pending += data
             self._update_reading()
 
-    @override
     def eof_received(self) -> None:
+        """Takes the end of what the client sends."""
         # Whether the client has gone or only ended its side cannot be told; as other proxies do, we take it for gone.
         if self._exchange.active:
             self._exchange.client_left()
         self._state = _ENDING
 
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Takes the end of the connection."""
         self._all.discard(self)
         self._state = _ENDING
         self._pending = b""
         if self._exchange.active:
             self._exchange.client_left()
 
-    @override
     def pause_writing(self) -> None:
+        """The client takes less than comes."""
         self._stuffed = True
         self.deadline = monotonic() + self._shared.limits.body_s
         self._exchange.client_stuffed(stuffed=True)
 
-    @override
     def resume_writing(self) -> None:
+        """The client has caught up."""
         self._stuffed = False
         if self._state is not _ENDING:
             limits = self._shared.limits
@@ -223,26 +218,21 @@ class ClientConnection(asyncio.Protocol):
     def _read_head(self) -> bool:
         """Starts one request; returns False where its head is not whole, or none."""
         data = self._pending
-        head = self._known
-        if head is not None and data.startswith(self._known_bytes):
-            end = len(self._known_bytes)
-        else:
-            try:
-                end = find_end(data, self._shared.limits)
-                if end < 0:
-                    self._await_rest_of_head()
-                    return False
-                head = self._parse(data[:end])
-            except Refused as refused:
-                self._reject(refused.refusal)
+        recalled = self._remembered.recall(data)
+        if recalled is not None:
+            return self._open(recalled[0], data, recalled[1])
+        try:
+            end = find_end(data, self._shared.limits)
+            if end < 0:
+                self._await_rest_of_head()
                 return False
+            whole = data[:end]
+            head = read_request(whole, self._shared.limits)
+        except Refused as refused:
+            self._reject(refused.refusal)
+            return False
+        self._remembered.remember(head, whole, varies=head.length > 0 and not head.expects)
         return self._open(head, data, end)
-
-    def _parse(self, raw: bytes) -> RequestHead:
-        head = read_request(raw, self._shared.limits)
-        if len(raw) <= _REMEMBERED_BYTES:
-            self._known, self._known_bytes = head, raw
-        return head
 
     def _open(self, head: RequestHead, data: bytes, end: int) -> bool:
         """Starts the request whose head ends at `end`; returns False where what there is of its body is malformed."""

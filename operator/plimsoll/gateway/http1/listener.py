@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from time import monotonic
+from typing import cast
 
 from plimsoll.gateway.http1.client import ClientConnection
 from plimsoll.gateway.http1.limits import Limits
@@ -70,8 +71,8 @@ class Listener:
         for _ in range(3):
             await asyncio.sleep(0)
 
-    def _accept(self) -> ClientConnection:
-        return ClientConnection(self._shared, self._clients)
+    def _accept(self) -> asyncio.Protocol:
+        return cast("asyncio.Protocol", ClientConnection(self._shared, self._clients))
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Finds deadlines that have passed: one timer for all connections costs less than one for each request."""

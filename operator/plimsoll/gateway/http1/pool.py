@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Protocol, cast
 
 from plimsoll.core.routing.headers import REVISION_HEADER
 from plimsoll.gateway.http1.limits import Limits
@@ -93,15 +93,16 @@ class Pool:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._limits.connect_s):
-                _, connection = await loop.create_connection(
-                    lambda: UpstreamConnection(self, self._limits), endpoint.ip, self._limits.upstream_port
-                )
+                _, made = await loop.create_connection(self._make, endpoint.ip, self._limits.upstream_port)
         except TimeoutError:
             waiting.not_connected(f"no connection within {self._limits.connect_s:g} s", ticket)
         except OSError as failure:
             waiting.not_connected(f"no connection ({failure.strerror or failure})", ticket)
         else:
-            self._hand_over(connection, waiting, ticket)
+            self._hand_over(cast("UpstreamConnection", made), waiting, ticket)
+
+    def _make(self) -> asyncio.Protocol:
+        return cast("asyncio.Protocol", UpstreamConnection(self, self._limits))
 
     def _hand_over(self, connection: UpstreamConnection, waiting: Waiting, ticket: int) -> None:
         if connection.closed:

@@ -7,17 +7,15 @@ import sys
 from time import monotonic
 from typing import Protocol, cast
 
-from typing_extensions import override
-
 from plimsoll.gateway.http1.answer_head import AnswerHead, BrokenAnswer, find_end, read_answer
 from plimsoll.gateway.http1.bodies import Chunks
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.refusals import Refused
+from plimsoll.gateway.http1.remembered import Remembered
 
 Piece = bytes | memoryview
 COPIED_BYTES = 4096
 """Up to here a copy is cheaper than a second buffer in the write."""
-_REMEMBERED_BYTES = 4096
 _MOST_INFORMATIONAL = 8
 _CONTINUE = 100
 
@@ -69,8 +67,8 @@ class Home(Protocol):
         """Forgets a connection that has ended."""
 
 
-class UpstreamConnection(asyncio.Protocol):
-    """One connection.
+class UpstreamConnection:
+    """One connection: an `asyncio.Protocol` without that base class, which mypyc could not compile.
 
     Attributes:
         closed: It takes no request any more.
@@ -84,11 +82,10 @@ class UpstreamConnection(asyncio.Protocol):
         "_home",
         "_in_body",
         "_informational",
-        "_known",
-        "_known_bytes",
         "_left",
         "_limits",
         "_partial",
+        "_remembered",
         "_reusable",
         "_silent",
         "_to_head",
@@ -103,8 +100,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._limits = limits
         self._transport: asyncio.Transport
         self._exchange: Carried | None = None
-        self._known: AnswerHead | None = None
-        self._known_bytes = b""
+        self._remembered: Remembered[AnswerHead] = Remembered(sys.maxsize)
         self._partial = b""
         self._chunks: Chunks | None = None
         self._left = 0
@@ -152,12 +148,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     # ---- for the event loop --------------------------------------------------------------------------------------
 
-    @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Starts."""
         self._transport = cast("asyncio.Transport", transport)
 
-    @override
     def data_received(self, data: bytes) -> None:
+        """Takes what has come in."""
         exchange = self._exchange
         if exchange is None:
             self.close()  # Nothing was asked: what comes now would be taken for the next answer.
@@ -173,12 +169,12 @@ class UpstreamConnection(asyncio.Protocol):
         except Refused as refused:
             self._fail(exchange, f"its body is malformed: {refused}")
 
-    @override
     def eof_received(self) -> None:
+        """Takes the end of what the server sends."""
         self.closed = True
 
-    @override
     def connection_lost(self, exc: Exception | None) -> None:
+        """Takes the end of the connection."""
         self.closed = True
         self._home.lost(self)
         exchange, self._exchange = self._exchange, None
@@ -189,22 +185,22 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             exchange.broken(f"the connection ended ({exc})" if exc else "the connection ended")
 
-    @override
     def pause_writing(self) -> None:
+        """The server takes less than comes."""
         if self._exchange is not None:
             self._exchange.upstream_stuffed(stuffed=True)
 
-    @override
     def resume_writing(self) -> None:
+        """The server has caught up."""
         if self._exchange is not None:
             self._exchange.upstream_stuffed(stuffed=False)
 
     # ---- reading an answer ---------------------------------------------------------------------------------------
 
     def _read_head(self, exchange: Carried, data: bytes) -> None:
-        known = self._known
-        if known is not None and data.startswith(self._known_bytes) and not self._to_head:
-            head, end = known, len(self._known_bytes)
+        recalled = None if self._to_head else self._remembered.recall(data)
+        if recalled is not None:
+            head, end = recalled
         else:
             end = find_end(data, self._limits)
             if end < 0:
@@ -220,8 +216,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _parse(self, raw: bytes) -> AnswerHead:
         head = read_answer(raw, self._home.signature, self._limits, to_head=self._to_head)
-        if not self._to_head and len(raw) <= _REMEMBERED_BYTES and not head.informational:
-            self._known, self._known_bytes = head, raw
+        if not self._to_head and not head.informational:
+            self._remembered.remember(head, raw, varies=head.length > 0)
         return head
 
     def _inform(self, exchange: Carried, head: AnswerHead, rest: bytes) -> None:
