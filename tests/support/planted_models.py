@@ -18,6 +18,7 @@ class Planted:
     parameters: Mapping[str, float | str] = field(default_factory=dict)
     max_batch: int = 128
     delay_us: int = 0
+    decoupled: bool = False
 
 
 PLANTED: Mapping[str, Planted] = {
@@ -30,6 +31,7 @@ PLANTED: Mapping[str, Planted] = {
     "leaking": Planted("leaking", {"leak_bytes": 1024}),
     "caching": Planted("caching", {"entries": 1000, "entry_bytes": 8192}),
     "arena": Planted("arena", {"step_bytes": 8 << 20}),
+    "decoupled": Planted("decoupled", decoupled=True),
     "crashing": Planted("failing", {"at": 64, "how": "crash"}),
     "raising": Planted("failing", {"at": 64, "how": "raise"}),
     "hanging": Planted("failing", {"at": 64, "how": "hang"}),
@@ -59,6 +61,7 @@ def plant_model(repository: Path, name: str, planted: Planted, version: int = 1)
         "MAX_BATCH": str(planted.max_batch),
         "DELAY_US": str(planted.delay_us),
         "PARAMETERS": parameters,
+        "DECOUPLED": str(planted.decoupled).lower(),
     }
     config = (_SOURCES / "config.pbtxt").read_text().partition("\n")[2]
     for word, text in filled.items():

@@ -73,11 +73,11 @@ class ClientConnection(Inbound):
 
     @override
     def head_received(self, number: int, block: bytes, *, ended: bool) -> None:
-        is_new = self._note_number(number)
-        head = self._heads.read(block)
-        if not is_new:
+        if not self._note_number(number):
+            self._heads.skip(block)
             self._trailers(number, ended=ended)
             return
+        head = self._heads.read(block)
         self.abuse.opened += 1
         if self.draining or len(self.streams) >= self.limits.client_streams:
             self.abuse.reset()
@@ -173,6 +173,11 @@ class ClientConnection(Inbound):
     @override
     def _rst_stream(self, number: int, code: int) -> None:
         super()._rst_stream(number, code)
+        self.abuse.check_resets()
+
+    @override
+    def _stream_failed(self, failure: StreamFailure) -> None:
+        super()._stream_failed(failure)
         self.abuse.check_resets()
 
     def _say_last(self) -> None:

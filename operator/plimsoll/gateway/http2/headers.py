@@ -81,6 +81,24 @@ class HeaderReader(Generic[Meaning]):
         known = self._known.get(block)
         if known is not None:
             return known
+        fields, changed = self._decode(block)
+        meaning = self._meaning_of(fields)
+        if not changed and len(block) <= _KEPT_BYTES:
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[block] = meaning
+        return meaning
+
+    def skip(self, block: bytes) -> None:
+        """Follows what a block does to the table, whatever it means.
+
+        Raises:
+            ConnectionFailure: As for `read`.
+        """
+        self._decode(block)
+
+    def _decode(self, block: bytes) -> tuple[list[Field], bool]:
+        """Returns the fields, and whether the table changed."""
         before = self._table.state()
         try:
             fields: list[Field] = list(self._decoder.decode(block, raw=True))
@@ -91,12 +109,7 @@ class HeaderReader(Generic[Meaning]):
         changed = self._table.state() != before
         if changed:
             self._known.clear()
-        meaning = self._meaning_of(fields)
-        if not changed and len(block) <= _KEPT_BYTES:
-            if len(self._known) >= _KEPT:
-                self._known.clear()
-            self._known[block] = meaning
-        return meaning
+        return fields, changed
 
 
 def checked(fields: list[Field]) -> None:

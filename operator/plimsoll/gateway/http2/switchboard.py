@@ -120,6 +120,10 @@ class Switchboard:
         if endpoint.gone and pool is not None and pool.is_empty:
             del self._pools[endpoint]
 
+    def connections(self) -> list[Connection]:
+        """Returns all that are open, of both roles."""
+        return [*self.clients, *(each for pool in self._pools.values() for each in pool.connections)]
+
     def about_the_way(self, revision: RevisionTarget | None, attempt: int) -> bytes:
         """Returns the encoded fields that say who answered."""
         key = (revision.route.name if revision is not None else "", attempt)
@@ -138,9 +142,7 @@ class Switchboard:
 
     def tick(self, now: float) -> None:
         """Notices what did not happen in time, and who holds too much, on all connections."""
-        connections: list[Connection] = [*self.clients]
-        for pool in self._pools.values():
-            connections += pool.connections
+        connections = self.connections()
         for connection in connections:
             connection.tick(now)
         held = sum(connection.sender.held for connection in connections)
