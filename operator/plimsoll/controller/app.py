@@ -36,7 +36,7 @@ from plimsoll.kube.reflector import Reflector
 from plimsoll.kube.resources import MODELDEPLOYMENTS
 from plimsoll.kube.store import Change
 from plimsoll.kube.transport import ClientSettings
-from plimsoll.kube.workqueue import QueueClosed, WorkQueue
+from plimsoll.kube.workqueue import WorkQueue
 from plimsoll.kube.writes import OwnWrites
 from plimsoll.monitoring.logs import configure_logging
 from plimsoll.monitoring.metrics import CACHE_AGE_SECONDS, CACHE_RELISTS, EVENTS_DROPPED, LEADING, QUEUE_DEPTH
@@ -200,13 +200,13 @@ class Controller:
             await self._work(reconciler)
 
     async def _work(self, reconciler: Reconciler) -> None:
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._resync())
+        """Works until the queue closes; an idle worker that ends takes none with it that is in mid-turn."""
+        async with asyncio.TaskGroup() as group:
+            resync = group.create_task(self._resync())
+            async with asyncio.TaskGroup() as workers:
                 for _ in range(self._config.workers):
-                    group.create_task(reconciler.work())
-        except* QueueClosed:
-            pass
+                    workers.create_task(reconciler.work())
+            resync.cancel()
 
     def _reports(self, key: ReportKey) -> Reports:
         return Reports(key, self._clock)
