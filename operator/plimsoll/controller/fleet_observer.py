@@ -120,6 +120,10 @@ class FleetObserver:
         made = {namespace for namespace, _ in self._fleets.deployments.owners()}
         return made | set(self._models.namespaces() if self._models else ())
 
+    def has_fleet(self, namespace: str) -> bool:
+        """Tells whether a namespace has a fleet, which may be on its way out."""
+        return self._fleets.deployments.get(fleet_key(namespace)) is not None
+
     async def observe(self, namespace: str, now: datetime, refused: frozenset[str] = frozenset()) -> ObservedFleet:
         """Returns everything known about one namespace.
 

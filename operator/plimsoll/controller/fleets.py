@@ -69,9 +69,13 @@ class Fleets:
         """Takes namespaces from the queue until it closes."""
         await self._turns.run()
 
-    def state_of(self, namespace: str) -> FleetState:
-        """Returns what a namespace's fleet is at, as of its last turn."""
-        return self._states.get(namespace, FleetState())
+    def state_of(self, namespace: str) -> FleetState | None:
+        """Returns what a namespace's fleet is at, as of its last turn; None where it has yet to be looked at.
+
+        Until then nobody knows whether a policy keeps users away from model pods.
+        """
+        unseen = None if self._observer.has_fleet(namespace) else FleetState()
+        return self._states.get(namespace, unseen)
 
     def subscribe(self, told: Callable[[str], None]) -> None:
         """Has a namespace told whenever the state of its fleet changes. The callback must not block or raise."""
@@ -151,7 +155,7 @@ class Fleets:
         self._say(key[0], fleet_state(observed, failure))
 
     def _say(self, namespace: str, state: FleetState) -> None:
-        if self.state_of(namespace) != state:
+        if self._states.get(namespace) != state:
             self._states[namespace] = state
             for told in self._told:
                 told(namespace)
@@ -161,5 +165,6 @@ class Fleets:
         self._writes.forget(key)
         self._observer.doubt(key[0], gone=True)
         self._failures.pop(key[0], None)
-        self._say(key[0], FleetState())
-        self._states.pop(key[0], None)
+        if key[0] in self._states:
+            self._say(key[0], FleetState())
+            del self._states[key[0]]

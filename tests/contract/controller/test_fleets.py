@@ -365,3 +365,30 @@ async def test_switched_off_they_go(operated: World) -> None:
 
 def found(world: World) -> JsonObject:
     return world.find(DEPLOYMENTS, GATEWAY_NAME)
+
+
+async def test_who_subscribes_is_told_of_each_change_and_of_nothing_else(operated: World) -> None:
+    told: list[tuple[str, FleetPhase | None]] = []
+    async with operated.controller(gateway=ON, resyncPeriod="5s") as running:
+        await operated.until(lambda: running.controller.fleets)
+        fleets = running.controller.fleets
+        assert fleets is not None
+
+        def tell(namespace: str) -> None:
+            state = fleets.state_of(namespace)
+            told.append((namespace, state.phase if state else None))
+
+        fleets.subscribe(tell)
+        operated.apply()
+        await ready(operated, running)
+        await operated.quiet()
+        phases = [phase for _, phase in told]
+        assert phases[0] is FleetPhase.CREATING
+        assert phases[-1] is FleetPhase.READY
+        count = len(told)
+        await operated.passes(60, step_s=0.5)
+        assert len(told) == count
+        operated.delete(MODELDEPLOYMENTS)
+        await operated.passes(615, step_s=1)
+        assert [phase for _, phase in told[-2:]] == [FleetPhase.REMOVING, FleetPhase.ABSENT]
+        assert {namespace for namespace, _ in told} == {TEAM}

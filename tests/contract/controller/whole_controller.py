@@ -135,9 +135,9 @@ class Running:
     controller: WithoutKopf
 
     def fleet(self, namespace: str = TEAM) -> FleetState:
-        """What it says of a namespace's gateways."""
+        """What it says of a namespace's gateways; what it has yet to look at counts as absent."""
         fleets = self.controller.fleets
-        return fleets.state_of(namespace) if fleets else FleetState()
+        return (fleets.state_of(namespace) if fleets else None) or FleetState()
 
     async def die(self) -> None:
         self.task.cancel()

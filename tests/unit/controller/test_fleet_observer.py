@@ -16,18 +16,23 @@ from plimsoll.controller.fleet_projection import (
     project_gateway_pod,
     project_model_here,
 )
+from plimsoll.controller.fleets import Fleets, fleet_belonging
 from plimsoll.controller.namespace_models import NamespaceModels
 from plimsoll.controller.observe import Stores
 from plimsoll.controller.projection import project_model_deployment
+from plimsoll.controller.writer import Writer
 from plimsoll.core.actions import ChildKind
 from plimsoll.core.diff import needs_apply
 from plimsoll.core.fleet.observed import FleetSettings, ModelHere, ObservedFleet
+from plimsoll.core.fleet.state import FleetState
 from plimsoll.core.names import GATEWAY_NAME, MODELS_POLICY_NAME, gateway_selector, pod_selector
 from plimsoll.core.render.gateway import render_gateway_deployment, render_gateway_mark
 from plimsoll.core.render.gateway_companions import render_companions
 from plimsoll.kube.client import Client
 from plimsoll.kube.errors import NotFound
 from plimsoll.kube.resources import JsonObject, Resource
+from plimsoll.kube.workqueue import WorkQueue
+from plimsoll.kube.writes import OwnWrites
 
 Json = dict[str, Any]
 
@@ -279,3 +284,14 @@ async def test_a_fleet_that_nobody_needs_takes_no_turn() -> None:
     eyes.fleets.deployments.put_if_newer(manifest)
     upgrades = (await eyes.sees()).upgrades
     assert not upgrades.running | upgrades.waiting
+
+
+def test_a_fleet_that_was_not_looked_at_is_not_called_absent() -> None:
+    """A policy may keep users away from model pods, and a Service must not lead to them before that is known."""
+    eyes = Eyes()
+    writes = OwnWrites(eyes.fleets.by_resource())
+    writer = Writer(eyes.client, eyes.fleets.by_resource(), writes, fleet_belonging())
+    fleets = Fleets(eyes.observer, writer, writes, WorkQueue(), lambda: NOW)
+    eyes.has_fleet(VISION)
+    assert fleets.state_of(VISION) is None
+    assert fleets.state_of("another") == FleetState()
