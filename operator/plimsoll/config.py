@@ -8,12 +8,13 @@ from pydantic import Field, model_validator
 
 from plimsoll.api.base import Duration, Quantity, parse_duration
 from plimsoll.api.v1alpha1 import Accelerator
+from plimsoll.core.fleet.observed import FleetSettings
 from plimsoll.core.snapshot import Defaults
 from plimsoll.settings import LogLevel, Settings, parse_settings
 
 
 class ResourceDefaults(Settings):
-    """Resources of the Triton container where a manifest does not say."""
+    """Resources of a container; by default of Triton's where a manifest does not say."""
 
     requests: dict[str, Quantity] = Field(default={"cpu": "1", "memory": "2Gi", "ephemeral-storage": "512Mi"})
     limits: dict[str, Quantity] = Field(default={"memory": "2Gi", "ephemeral-storage": "10Gi"})
@@ -43,6 +44,27 @@ class ElectionSettings(Settings):
         return self
 
 
+class GatewaySettings(Settings):
+    """Gateways of each namespace: replicas <= maxReplicas."""
+
+    enabled: bool = False
+    replicas: Annotated[int, Field(ge=2, le=100)] = 2
+    max_replicas: Annotated[int, Field(ge=2, le=100)] = 10
+    max_concurrent_upgrades: Annotated[int, Field(ge=1, le=100)] = 3
+    resources: ResourceDefaults = ResourceDefaults(
+        requests={"cpu": "250m", "memory": "128Mi"}, limits={"memory": "256Mi"}
+    )
+    role_name: Annotated[str, Field(min_length=1)] = "plimsoll-gateway"
+    metrics_namespaces: list[str] = Field(default=[])
+    image_pull_secrets: list[str] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.replicas > self.max_replicas:
+            raise ValueError("must satisfy replicas <= maxReplicas")
+        return self
+
+
 class ControllerConfig(Settings):
     """The whole file."""
 
@@ -53,6 +75,7 @@ class ControllerConfig(Settings):
     resync_period: Duration = "10m"
     lease: ElectionSettings = ElectionSettings()
     report_key_secret: Annotated[str, Field(min_length=1)] = "plimsoll-report-key"  # noqa: S105 - its name
+    gateway: GatewaySettings = GatewaySettings()
     log_level: LogLevel = LogLevel.INFO
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
 
@@ -66,6 +89,30 @@ class ControllerConfig(Settings):
             limits=self.defaults.resources.limits,
             progress_deadline=parse_duration(self.defaults.progress_deadline),
             history_limit=self.revision_history_limit,
+        )
+
+    def fleet_settings(self, namespace: str, controller_key: str) -> FleetSettings:
+        """Returns what decisions about gateways use.
+
+        Args:
+            namespace: Where the controller runs.
+            controller_key: Its public key, base64url.
+        """
+        gateway = self.gateway
+        return FleetSettings(
+            enabled=gateway.enabled,
+            image=self.fetch_image,
+            role=gateway.role_name,
+            controller_namespace=namespace,
+            controller_key=controller_key,
+            replicas=gateway.replicas,
+            max_replicas=gateway.max_replicas,
+            max_upgrades=gateway.max_concurrent_upgrades,
+            requests=gateway.resources.requests,
+            limits=gateway.resources.limits,
+            metrics_namespaces=tuple(gateway.metrics_namespaces),
+            image_pull_secrets=tuple(gateway.image_pull_secrets),
+            log_level=self.log_level.value,
         )
 
 

@@ -21,10 +21,11 @@ USED = reasons_used(PACKAGE)
 
 def test_field_managers() -> None:
     """A renamed manager leaves the fields of the old one behind, owned by nobody who would ever change them."""
-    assert (names.FIELD_MANAGER, names.SCALE_MANAGER, names.STATUS_MANAGER) == (
+    assert (names.FIELD_MANAGER, names.SCALE_MANAGER, names.STATUS_MANAGER, names.MARK_MANAGER) == (
         "plimsoll",
         "plimsoll-scale",
         "plimsoll-status",
+        "plimsoll-mark",
     )
 
 
@@ -37,6 +38,14 @@ def test_labels_and_annotations() -> None:
         "plimsoll.dev/refresh",
         "plimsoll.dev/retired-at",
     )
+
+
+def test_names_of_gateways() -> None:
+    """Rights are granted by name, and Services select by the label."""
+    assert (names.GATEWAY_NAME, names.MODELS_POLICY_NAME) == ("plimsoll-gateway", "plimsoll-models")
+    assert names.gateway_selector() == {"plimsoll.dev/component": "gateway"}
+    assert names.gateway_labels() == {"app.kubernetes.io/managed-by": "plimsoll", "plimsoll.dev/component": "gateway"}
+    assert names.ADMIN_PORT == 8080
 
 
 def test_the_kind_and_its_names() -> None:

@@ -66,6 +66,15 @@ and install with
 {{- $image -}}
 {{- end -}}
 
+{{- define "plimsoll.amounts" -}}
+{{- range $kind, $amounts := . }}
+{{ $kind }}:
+  {{- range $resource, $amount := $amounts }}
+  {{ $resource }}: {{ $amount | toString | quote }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "plimsoll.config" -}}
 defaults:
   accelerator: {{ .Values.defaults.accelerator }}
@@ -73,12 +82,7 @@ defaults:
   progressDeadline: {{ .Values.defaults.progressDeadline }}
   {{- with .Values.defaults.resources }}
   resources:
-    {{- range $kind, $amounts := . }}
-    {{ $kind }}:
-      {{- range $resource, $amount := $amounts }}
-      {{ $resource }}: {{ $amount | toString | quote }}
-      {{- end }}
-    {{- end }}
+    {{- include "plimsoll.amounts" . | trim | nindent 4 }}
   {{- end }}
 fetchImage: {{ include "plimsoll.image" . | quote }}
 revisionHistoryLimit: {{ .Values.revisionHistoryLimit | int }}
@@ -87,5 +91,21 @@ resyncPeriod: {{ .Values.resyncPeriod }}
 lease:
   {{- toYaml .Values.lease | nindent 2 }}
 reportKeySecret: {{ include "plimsoll.fullname" . }}-report-key
+gateway:
+  enabled: {{ .Values.gateway.enabled }}
+  replicas: {{ .Values.gateway.replicas | int }}
+  maxReplicas: {{ .Values.gateway.maxReplicas | int }}
+  maxConcurrentUpgrades: {{ .Values.gateway.maxConcurrentUpgrades | int }}
+  roleName: {{ include "plimsoll.fullname" . }}-gateway
+  metricsNamespaces: {{ .Values.gateway.metricsNamespaces | toJson }}
+  imagePullSecrets:
+    {{- range .Values.gateway.imagePullSecrets }}
+    - {{ .name }}
+    {{- else }} []
+    {{- end }}
+  {{- with .Values.gateway.resources }}
+  resources:
+    {{- include "plimsoll.amounts" . | trim | nindent 4 }}
+  {{- end }}
 logLevel: {{ .Values.logLevel }}
 {{- end -}}

@@ -19,13 +19,17 @@ import kopf
 from plimsoll.api.base import parse_duration
 from plimsoll.config import ControllerConfig, ElectionSettings, parse_config
 from plimsoll.controller.apply import Applier
+from plimsoll.controller.fleet_observer import FLEETS, FleetObserver, FleetStores, fleet_key
+from plimsoll.controller.fleets import Fleets, fleet_belonging
 from plimsoll.controller.handlers import build_registry, connection_info
 from plimsoll.controller.kopf_settings import configure
 from plimsoll.controller.loop import Reconciler
+from plimsoll.controller.namespace_models import NamespaceModels
 from plimsoll.controller.observe import METADATA_ONLY, OURS, Stores
 from plimsoll.controller.observer import Observer
 from plimsoll.controller.report_key import ReportKey, load_report_key
 from plimsoll.controller.reports import Reports
+from plimsoll.controller.writer import Writer
 from plimsoll.kube.client import Client
 from plimsoll.kube.clock import SYSTEM_CLOCK, Clock
 from plimsoll.kube.connection import Connection, connect
@@ -35,7 +39,7 @@ from plimsoll.kube.reflector import Reflector, Scope
 from plimsoll.kube.resources import MODELDEPLOYMENTS
 from plimsoll.kube.store import Change
 from plimsoll.kube.transport import ClientSettings
-from plimsoll.kube.workqueue import QueueClosed, WorkQueue
+from plimsoll.kube.workqueue import WorkQueue
 from plimsoll.kube.writes import OwnWrites
 from plimsoll.monitoring.health import Heartbeat, serve_health
 from plimsoll.monitoring.logs import configure_logging
@@ -45,6 +49,9 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_RETRY_S = 60.0
 """A failing key is looked at at least this often: what cures it (a foreign object deleted) may send no event."""
+
+_FLEET_WORKERS = 2
+"""Namespaces are few, and one that is refused by a slow webhook must not hold up the others."""
 
 
 class LeadershipLost(Exception):  # noqa: N818 - an end, not an error
@@ -79,10 +86,13 @@ class Controller:
         self._config = config
         self._clock = clock
         self._stores = Stores()
+        self._fleet_stores = FleetStores()
         self._queue = WorkQueue(clock, max_delay_s=_LONGEST_RETRY_S)
+        self._fleet_queue = WorkQueue(clock, max_delay_s=_LONGEST_RETRY_S)
+        self._models: NamespaceModels | None = None
         self._stop = asyncio.Event()
         self._heartbeat = Heartbeat()
-        self._reflectors: list[Reflector] = []
+        self._reflectors: dict[str, Reflector] = {}
 
     async def run(self) -> None:
         """Runs until SIGTERM or SIGINT, or until any part dies."""
@@ -90,7 +100,7 @@ class Controller:
         connection = await connect()
         async with self._clients(connection) as (client, lease_client):
             events = EventRecorder(client, EventSettings(instance=_identity()), self._clock)
-            self._reflectors = self._watch(client)
+            self._reflectors = self._watch(client) | self._watch_fleets(client)
             runner = await serve_health(
                 self._config.port, self._heartbeat.alive, self._unready, lambda: self._refresh(events)
             )
@@ -126,22 +136,23 @@ class Controller:
                 group.create_task(elector.run(), name="lease"),
                 group.create_task(_die_when(lost), name="lease-watch"),
                 group.create_task(self._kopf(connection), name="kopf"),
-                *(group.create_task(r.run(), name=f"watch-{r.resource.plural}") for r in self._reflectors),
+                *(group.create_task(one.run(), name=f"watch-{what}") for what, one in self._reflectors.items()),
             ]
             workers = group.create_task(self._lead(client, events, elector), name="workers")
             await self._stop.wait()
             _log.info("controller.stopping")
             self._queue.close()
+            self._fleet_queue.close()
             await _ended(workers)
             await elector.release()
             for task in tasks:
                 task.cancel()
 
-    def _watch(self, client: Client) -> list[Reflector]:
+    def _watch(self, client: Client) -> dict[str, Reflector]:
         for store in self._stores.by_resource().values():
             store.subscribe(self._changed)
-        return [
-            Reflector(
+        return {
+            resource.kind: Reflector(
                 client,
                 resource,
                 store,
@@ -152,7 +163,28 @@ class Controller:
                 clock=self._clock,
             )
             for resource, store in self._stores.by_resource().items()
-        ]
+        }
+
+    def _watch_fleets(self, client: Client) -> dict[str, Reflector]:
+        """Follows gateways where they are switched off too: those that are there have to go."""
+        self._fleet_stores.deployments.subscribe(lambda change: self._fleet_changed(change.namespace))
+        self._stores.services.subscribe(self._service_changed)
+        if self._config.gateway.enabled:
+            self._models = NamespaceModels(self._stores.model_deployments, self._fleet_changed)
+        return {
+            f"Gateway{resource.kind}": Reflector(
+                client, resource, store, Scope(label_selector=FLEETS), clock=self._clock
+            )
+            for resource, store in self._fleet_stores.by_resource().items()
+        }
+
+    def _fleet_changed(self, namespace: str) -> None:
+        self._fleet_queue.add(fleet_key(namespace))
+
+    def _service_changed(self, change: Change) -> None:
+        """A Service that moves to or from the gateways: they may be needed, or not be needed any more."""
+        if self._fleet_stores.deployments.get(fleet_key(change.namespace)):
+            self._fleet_changed(change.namespace)
 
     def _changed(self, change: Change) -> None:
         if change.owner:
@@ -183,7 +215,8 @@ class Controller:
 
     async def _lead(self, client: Client, events: EventRecorder, elector: Elector) -> None:
         """Caches fill on a standby too; work starts with leadership."""
-        await asyncio.gather(*(reflector.synced.wait() for reflector in self._reflectors), elector.wait_until_leading())
+        synced = (reflector.synced.wait() for reflector in self._reflectors.values())
+        await asyncio.gather(*synced, elector.wait_until_leading())
         LEADING.set(1)
         _log.info("lease.acquired", extra={"model_deployments": len(self._stores.model_deployments)})
         key = await load_report_key(client, (_namespace(), self._config.report_key_secret), self._clock)
@@ -199,39 +232,53 @@ class Controller:
                 self._queue,
                 self._clock.utc_now,
             )
-            await self._work(reconciler)
+            await self._work(reconciler, self._fleets(client, key))
 
-    async def _work(self, reconciler: Reconciler) -> None:
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._resync())
+    def _fleets(self, client: Client, key: ReportKey) -> Fleets:
+        settings = self._config.fleet_settings(_namespace(), key.public)
+        writes = OwnWrites(self._fleet_stores.by_resource(), self._clock)
+        return Fleets(
+            FleetObserver(self._stores, self._fleet_stores, self._models, settings, client),
+            Writer(client, self._fleet_stores.by_resource(), writes, fleet_belonging()),
+            writes,
+            self._fleet_queue,
+            self._clock.utc_now,
+        )
+
+    async def _work(self, reconciler: Reconciler, fleets: Fleets) -> None:
+        """Works until the queues close; an idle worker that ends takes none with it that is in mid-turn."""
+        async with asyncio.TaskGroup() as group:
+            resync = group.create_task(self._resync(fleets))
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(_FLEET_WORKERS):
+                    workers.create_task(fleets.work())
                 for _ in range(self._config.workers):
-                    group.create_task(reconciler.work())
-        except* QueueClosed:
-            pass
+                    workers.create_task(reconciler.work())
+            resync.cancel()
 
     def _reports(self, key: ReportKey) -> Reports:
         return Reports(key, self._clock)
 
-    async def _resync(self) -> None:
+    async def _resync(self, fleets: Fleets) -> None:
         """Looks at everything once a period, evenly spread: whatever trigger was lost costs at most that long."""
         period_s = parse_duration(self._config.resync_period).total_seconds()
         while True:
             for key in list(self._stores.model_deployments.keys()):
                 self._queue.add_after(key, self._clock.between(0, period_s))
+            fleets.look_at_all(lambda key: self._fleet_queue.add_after(key, self._clock.between(0, period_s)))
             await self._clock.sleep(period_s)
 
     def _unready(self) -> str:
         """A standby is ready: its caches are filled."""
-        unsynced = [reflector.resource.plural for reflector in self._reflectors if not reflector.synced.is_set()]
+        unsynced = [what for what, reflector in self._reflectors.items() if not reflector.synced.is_set()]
         return f"waiting for {', '.join(unsynced)}" if unsynced else ""
 
     def _refresh(self, events: EventRecorder) -> None:
         QUEUE_DEPTH.set(self._queue.depth)
         EVENTS_DROPPED.set(events.dropped)
-        for reflector in self._reflectors:
-            CACHE_AGE_SECONDS.labels(kind=reflector.resource.kind).set(reflector.age_s)
-            CACHE_RELISTS.labels(kind=reflector.resource.kind).set(reflector.relists)
+        for what, reflector in self._reflectors.items():
+            CACHE_AGE_SECONDS.labels(kind=what).set(reflector.age_s)
+            CACHE_RELISTS.labels(kind=what).set(reflector.relists)
 
 
 def lease_settings(settings: ElectionSettings, namespace: str) -> LeaseSettings:

@@ -9,15 +9,15 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from plimsoll.controller.apply import Applier, NamespaceTerminating, Write
+from plimsoll.controller.apply import Applier, Write
 from plimsoll.controller.observer import Observer
 from plimsoll.controller.reports import Reports, ReportUnavailable
+from plimsoll.controller.turns import Turns
 from plimsoll.core.actions import Action, Announcement, PullReport
 from plimsoll.core.plan import plan, plan_refusal
 from plimsoll.core.preflight.record import record_report
 from plimsoll.core.world import Failure, FailureKind, Observed
 from plimsoll.errors import Invalid, NotYet, PlimsollError
-from plimsoll.kube.errors import ApiError, Conflict, NotFound
 from plimsoll.kube.events import EventRecorder, Regarding
 from plimsoll.kube.resources import MODELDEPLOYMENTS, Key
 from plimsoll.kube.workqueue import WorkQueue
@@ -61,46 +61,11 @@ class Reconciler:
         self._queue = queue
         self._utc_now = utc_now
         self._failures: dict[Key, Failure] = {}
+        self._turns = Turns(queue, self._reconcile, self._forget, RECONCILES, RECONCILE_SECONDS)
 
     async def work(self) -> None:
         """Takes keys from the queue until it closes."""
-        while True:
-            key = await self._queue.get()
-            try:
-                with RECONCILE_SECONDS.time():
-                    outcome = await self._turn(key)
-                RECONCILES.labels(outcome=outcome).inc()
-            finally:
-                self._queue.done(key)
-
-    async def _turn(self, key: Key) -> str:
-        """Runs one turn; whatever happens, the key comes back when it must."""
-        try:
-            return await self._reconcile(key)
-        except (NamespaceTerminating, NotFound):
-            self._forget(key)
-            return "gone"
-        except Conflict:
-            self._queue.add_rate_limited(key)
-            return "conflict"
-        except ApiError as error:
-            delay_s = self._retry_after(key, error)
-            _log.warning(
-                "reconcile.unanswered", extra={"key": key, "error": str(error), "retry_in_s": round(delay_s, 1)}
-            )
-            return "outage"
-        except Exception:  # noqa: BLE001 - a reconcile loop outlives its bugs
-            # One object must never stop the others: a bug is counted, told, and tried again with growing pauses.
-            delay_s = self._queue.add_rate_limited(key)
-            _log.exception("reconcile.failed", extra={"key": key, "retry_in_s": round(delay_s, 1)})
-            return "bug"
-
-    def _retry_after(self, key: Key, error: ApiError) -> float:
-        """Queues the key for when the server wants to be asked again, which it says when it is overloaded."""
-        if error.retry_after is None:
-            return self._queue.add_rate_limited(key)
-        self._queue.add_after(key, error.retry_after)
-        return error.retry_after
+        await self._turns.run()
 
     async def _reconcile(self, key: Key) -> str:
         if self._writes.behind(key):
@@ -158,7 +123,7 @@ class Reconciler:
     async def _say_why(self, key: Key, observed: Observed, error: PlimsollError) -> None:
         """Writes the reason into status; the actions are tried again with growing pauses."""
         self._queue.add_rate_limited(key)
-        failure = _failure_of(error)
+        failure = failure_of(error)
         self._failures[key] = failure
         decided = plan_refusal(dataclasses.replace(observed, failure=failure), self._utc_now())
         await self._applier.apply(observed, _writes(decided.actions))
@@ -180,7 +145,8 @@ def _writes(actions: Iterable[Action]) -> Iterable[Write]:
     return (action for action in actions if not isinstance(action, PullReport))
 
 
-def _failure_of(error: PlimsollError) -> Failure:
+def failure_of(error: PlimsollError) -> Failure:
+    """Returns an outcome as a plan is told of it."""
     match error:
         case Invalid():
             kind = FailureKind.INVALID

@@ -68,7 +68,7 @@ def project_deployment(obj: JsonObject) -> Deployment:
     surplus = status.get("replicas", 0) - updated
     return Deployment(
         **identity(obj),
-        packed=_packed(obj),
+        packed=packed(obj),
         revision=_revision_label(obj),
         number=stated_number(annotations.get(NUMBER_ANNOTATION, "")),
         created_at=time_of(metadata["creationTimestamp"]),
@@ -91,7 +91,7 @@ def project_service(obj: JsonObject) -> Service:
     gateway = selector.get(COMPONENT_LABEL) == GATEWAY_COMPONENT
     return Service(
         **identity(obj),
-        packed=_packed(obj),
+        packed=packed(obj),
         revision=routed if gateway else selector.get(REVISION_LABEL, ""),
         gateway=gateway,
         epoch=epoch,
@@ -145,7 +145,8 @@ def identity(obj: JsonObject) -> dict[str, Any]:
     }
 
 
-def _packed(obj: JsonObject) -> bytes:
+def packed(obj: JsonObject) -> bytes:
+    """Returns what was applied of an object, for the check of drift."""
     metadata = obj["metadata"]
     return pack(
         {

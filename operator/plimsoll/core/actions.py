@@ -11,7 +11,7 @@ from plimsoll.api.v1alpha1 import ModelDeploymentStatus
 
 
 class ChildKind(StrEnum):
-    """Kinds of children."""
+    """Kinds of children, and of what a namespace's gateways consist of."""
 
     CONTROLLER_REVISION = "ControllerRevision"
     DEPLOYMENT = "Deployment"
@@ -19,6 +19,10 @@ class ChildKind(StrEnum):
     JOB = "Job"
     CONFIG_MAP = "ConfigMap"
     POD = "Pod"
+    SERVICE_ACCOUNT = "ServiceAccount"
+    ROLE_BINDING = "RoleBinding"
+    POD_DISRUPTION_BUDGET = "PodDisruptionBudget"
+    NETWORK_POLICY = "NetworkPolicy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,17 @@ class Apply:
 @dataclass(frozen=True, slots=True)
 class Scale:
     """Set a Deployment's replicas, under the scale field manager."""
+
+    manifest: dict[str, Any]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Set a Deployment's annotations as the manifest says, or take them away, under the mark field manager.
+
+    Apart from `Apply`, so that a mark never carries a new pod template with it.
+    """
 
     manifest: dict[str, Any]
     why: str

@@ -62,7 +62,7 @@ def diagnose(deployment: Deployment, pods: Iterable[Pod], now: datetime) -> Diag
     alive = _relevant(pods)
     findings = [_diagnose_pod(pod, now) for pod in alive if not pod.ready]
     if deployment.failure:
-        findings.append(_refused(deployment))
+        findings.append(refused(deployment))
     if not findings:
         return Diagnosis(
             "WaitingForPods",
@@ -79,7 +79,8 @@ def _relevant(pods: Iterable[Pod]) -> list[Pod]:
     return [pod for pod in alive if not pod.failure or replaced_at is None or pod.created_at > replaced_at]
 
 
-def _refused(deployment: Deployment) -> Diagnosis:
+def refused(deployment: Deployment) -> Diagnosis:
+    """Returns what the API server says against the pods of a Deployment, which has a failure."""
     said = _plain(_POD_FORBIDDEN.sub("", deployment.failure))
     return Diagnosis(
         "QuotaExceeded" if "exceeded quota" in said else "PodRefused",

@@ -20,7 +20,7 @@ NUMBER_ANNOTATION: Final = "plimsoll.dev/number"
 """On the Deployment of a revision: its number, which outlives a ControllerRevision that somebody deletes. The number is
 Triton's version, so another one would restart the pods."""
 RETIRED_AT_ANNOTATION: Final = "plimsoll.dev/retired-at"
-"""On the Deployment of a revision that no longer gets traffic: since when."""
+"""On the Deployment of a revision that no longer gets traffic, or of gateways that nobody needs: since when."""
 
 SERVED_ANNOTATION: Final = "plimsoll.dev/served"
 """On the Deployment of a revision that once was stable: going back to it while it still runs is at once, unexamined."""
@@ -31,6 +31,14 @@ after a lost or restored status the epoch goes on above what gateways have."""
 
 COMPONENT_LABEL: Final = "plimsoll.dev/component"
 GATEWAY_COMPONENT: Final = "gateway"
+
+GATEWAY_NAME: Final = "plimsoll-gateway"
+"""Of the Deployment, ServiceAccount, RoleBinding, PodDisruptionBudget, ConfigMap and NetworkPolicy of a namespace's
+gateways. Rights are limited to it by name, so it is the same everywhere."""
+MODELS_POLICY_NAME: Final = "plimsoll-models"
+"""Of the NetworkPolicy on a namespace's model pods."""
+TEMPLATE_ANNOTATION: Final = "plimsoll.dev/template"
+"""On the Deployment of a namespace's gateways: digest of its pod template, by which upgrades take turns."""
 
 PREFLIGHT_LABEL: Final = "plimsoll.dev/preflight"
 """On a preflight Job, its pods and the ConfigMap with its verdict: the revision that is examined. Never beside the
@@ -51,6 +59,7 @@ REPORT_DATA: Final = "report.json"
 FIELD_MANAGER: Final = "plimsoll"
 SCALE_MANAGER: Final = "plimsoll-scale"
 STATUS_MANAGER: Final = "plimsoll-status"
+MARK_MANAGER: Final = "plimsoll-mark"
 """Field managers. Changing one orphans the fields it owns, so these are part of the wire contract."""
 
 HTTP_PORT: Final = 8000
@@ -60,6 +69,8 @@ EXAMINER_PORT: Final = 8003
 """Of a model pod: a preflight asks the sidecar there for the memory of its processes and for the artefact's files."""
 REPORT_PORT: Final = 8080
 """Of a preflight Job's pod: the controller fetches the report there."""
+ADMIN_PORT: Final = 8080
+"""Of a gateway: health, metrics, and for the controller the record stream."""
 
 CANDIDATE_HEADER: Final = "x-plimsoll-candidate"
 """Of a request: `true` asks for the candidate revision. HTTP header and gRPC metadata."""
@@ -102,6 +113,15 @@ def pod_selector(model: str, revision: str) -> dict[str, str]:
 def gateway_selector() -> dict[str, str]:
     """Labels by which a namespace's gateways are chosen."""
     return {COMPONENT_LABEL: GATEWAY_COMPONENT}
+
+
+def gateway_labels() -> dict[str, str]:
+    """Labels of everything that a namespace's gateways consist of.
+
+    Nothing of a ModelDeployment's labels is among them: a tool that tracks objects by label would take the fleet for a
+    part of one application, and prune it with that.
+    """
+    return {MANAGED_BY_LABEL: MANAGED_BY, **gateway_selector()}
 
 
 def selector_text(labels: dict[str, str]) -> str:

@@ -14,6 +14,16 @@ RECONCILE_SECONDS = Histogram(
     "Duration of one turn of the reconcile loop, requests included.",
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+FLEET_RECONCILES = Counter(
+    "plimsoll_fleet_reconciles_total",
+    "Turns of the loop that keeps gateways: changed, unchanged, behind, refused, conflict, outage, gone or bug.",
+    ["outcome"],
+)
+FLEET_RECONCILE_SECONDS = Histogram(
+    "plimsoll_fleet_reconcile_seconds",
+    "Duration of one turn of the loop that keeps gateways, requests included.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
 WRITES = Counter("plimsoll_writes_total", "Requests that changed something, by kind and verb.", ["kind", "verb"])
 REPORTS = Counter(
     "plimsoll_preflight_reports_total",

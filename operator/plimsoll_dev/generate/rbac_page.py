@@ -11,6 +11,9 @@ import yaml
 _COMMENT = re.compile(r"\{\{-?\s*/\*(.*?)\*/\s*-?\}\}", re.DOTALL)
 _ACTION_LINE = re.compile(r"^\s*\{\{-?.*?-?\}\}\s*$", re.MULTILINE)
 _ACTION = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}")
+_GATEWAYS_ONLY = re.compile(
+    r"^\s*\{\{- if \.Values\.gateway\.enabled \}\}$.*?^\s*\{\{- end \}\}$", re.DOTALL | re.MULTILINE
+)
 _WORDS = {"$name": "RELEASE", ".Release.Namespace": "RELEASE-NAMESPACE", ".Values.lease.name": "LEASE-NAME"}
 
 _HEAD = """\
@@ -19,13 +22,17 @@ _HEAD = """\
 
 What `helm install` grants, and to whom. RELEASE stands for the release's full name, LEASE-NAME for `lease.name`. There
 is no wildcard, and no rule reaches a Secret but the release's own key: credentials are mounted by name, by the kubelet,
-into the fetch container.
+into the fetch container. Rules marked *gateways* are granted only where `gateway.enabled` is true.
 """
 
 
 def rbac_page(templates: Mapping[str, str]) -> str:
     """Returns the page about the roles in `templates`, Helm templates by path."""
-    sections = [_section(role) for text in templates.values() for role in _roles(text)]
+    sections = [
+        _section(role, _rules_of(role["metadata"]["name"], _GATEWAYS_ONLY.sub("", text)))
+        for text in templates.values()
+        for role in _roles(text)
+    ]
     notes = [note for text in templates.values() for note in _notes(text)]
     return "\n".join([_HEAD, *sections, "## Why so and not otherwise\n", *notes])
 
@@ -38,17 +45,26 @@ def _roles(text: str) -> Iterator[dict[str, Any]]:
             yield document
 
 
-def _section(role: Mapping[str, Any]) -> str:
-    scope = "in the release's namespace" if role["kind"] == "Role" else "in every namespace"
-    rows = [_row(rule) for rule in role["rules"]]
+def _rules_of(name: str, text: str) -> list[dict[str, Any]]:
+    return [rule for role in _roles(text) if role["metadata"]["name"] == name for rule in role["rules"]]
+
+
+def _section(role: Mapping[str, Any], always: list[dict[str, Any]]) -> str:
+    rows = [_row(rule, "" if rule in always else "; *gateways*") for rule in role["rules"]]
     table = "\n".join(["| API group | resources | verbs | limited to |", "|---|---|---|---|", *rows])
-    return f"## {role['kind']} `{role['metadata']['name']}`\n\nHolds {scope}.\n\n{table}\n"
+    return f"## {role['kind']} `{role['metadata']['name']}`\n\nHolds {_scope(role, always)}.\n\n{table}\n"
 
 
-def _row(rule: Mapping[str, Any]) -> str:
+def _scope(role: Mapping[str, Any], always: list[dict[str, Any]]) -> str:
+    if role["kind"] == "Role":
+        return "in the release's namespace"
+    return "in every namespace" if always else "for the gateways of a namespace, in that namespace"
+
+
+def _row(rule: Mapping[str, Any], mark: str) -> str:
     groups = ", ".join(f"`{group}`" if group else "core" for group in rule["apiGroups"])
     names = ", ".join(f"`{name}`" for name in rule.get("resourceNames", ())) or "any"
-    return f"| {groups} | {_listed(rule['resources'])} | {_listed(rule['verbs'])} | {names} |"
+    return f"| {groups} | {_listed(rule['resources'])} | {_listed(rule['verbs'])} | {names}{mark} |"
 
 
 def _listed(words: list[str]) -> str:

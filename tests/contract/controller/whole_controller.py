@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import Counter
 from tests.support.controller_process import OPERATOR_IMAGE, TRITON_IMAGE, free_port
 from tests.support.fakeapi import FakeApi, Workloads
 from tests.support.fakeapi.__main__ import write_kubeconfig
@@ -26,9 +27,12 @@ from typing_extensions import override
 
 from plimsoll.config import ControllerConfig
 from plimsoll.controller.app import Controller, LeadershipLost
+from plimsoll.controller.fleets import Fleets
 from plimsoll.controller.report_key import ReportKey
 from plimsoll.controller.reports import Reports
+from plimsoll.core.fleet.state import FleetState
 from plimsoll.core.names import MODEL_LABEL
+from plimsoll.kube.client import Client
 from plimsoll.kube.clock import Clock
 from plimsoll.kube.connection import Connection
 from plimsoll.kube.resources import (
@@ -106,10 +110,16 @@ class WithoutKopf(Controller):
     def __init__(self, config: ControllerConfig, clock: Clock, report_port: int) -> None:
         super().__init__(config, clock)
         self._fetches_from = clock, report_port
+        self.fleets: Fleets | None = None
 
     @override
     async def _kopf(self, connection: Connection) -> None:
         await asyncio.Event().wait()
+
+    @override
+    def _fleets(self, client: Client, key: ReportKey) -> Fleets:
+        self.fleets = super()._fleets(client, key)
+        return self.fleets
 
     @override
     def _reports(self, key: ReportKey) -> Reports:
@@ -122,6 +132,12 @@ class Running:
 
     task: asyncio.Task[None]
     port: int
+    controller: WithoutKopf
+
+    def fleet(self, namespace: str = TEAM) -> FleetState:
+        """What it says of a namespace's gateways; what it has yet to look at counts as absent."""
+        fleets = self.controller.fleets
+        return (fleets.state_of(namespace) if fleets else None) or FleetState()
 
     async def die(self) -> None:
         self.task.cancel()
@@ -140,10 +156,11 @@ class World:
     api: FakeApi
     journal: Journal
     kubeconfig: Path
+    workloads: Workloads
     time: ManualClock = field(default_factory=lambda: ManualClock(chance=0.5))
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     stuck: dict[str, JsonObject] = field(default_factory=dict)
-    """By model: the status in which its pods stay; others become ready."""
+    """By model, or empty for gateways: the status in which its pods stay; others become ready."""
     report_port: int = field(default_factory=free_port)
     """Where the pods of preflights hand their reports out."""
 
@@ -163,7 +180,8 @@ class World:
                 **settings,
             }
         )
-        running = Running(asyncio.create_task(WithoutKopf(config, self.clock(), self.report_port).run()), port)
+        controller = WithoutKopf(config, self.clock(), self.report_port)
+        running = Running(asyncio.create_task(controller.run()), port, controller)
         try:
             yield running
         finally:
@@ -256,9 +274,9 @@ class World:
         return len(self.journal.writes), turns()
 
 
-def turns(outcome: str | None = None) -> float:
-    """Turns taken by all controllers of this process so far."""
-    samples = (sample for metric in RECONCILES.collect() for sample in metric.samples)
+def turns(outcome: str | None = None, counter: Counter = RECONCILES) -> float:
+    """Turns taken by all controllers of this process so far, about ModelDeployments unless said otherwise."""
+    samples = (sample for metric in counter.collect() for sample in metric.samples)
     counted = (sample for sample in samples if sample.name.endswith("_total"))
     return sum(sample.value for sample in counted if outcome in {None, sample.labels["outcome"]})
 
@@ -271,13 +289,15 @@ async def world(folder: Path) -> AsyncIterator[World]:
     async with api:
         kubeconfig = folder / "kubeconfig"
         write_kubeconfig(kubeconfig, api.url)
-        made = World(api, journal, kubeconfig)
-        workloads = asyncio.create_task(Workloads(api.cluster, stuck=lambda obj: made.stuck.get(model_of(obj))).run())
+        stuck: dict[str, JsonObject] = {}
+        workloads = Workloads(api.cluster, stuck=lambda obj: stuck.get(model_of(obj)))
+        made = World(api, journal, kubeconfig, workloads, stuck=stuck)
+        running = asyncio.create_task(workloads.run())
         try:
             yield made
         finally:
-            workloads.cancel()
-            await asyncio.wait([workloads])
+            running.cancel()
+            await asyncio.wait([running])
 
 
 def model_of(obj: JsonObject) -> str:

@@ -1,4 +1,4 @@
-"""Values the API server fills into Deployments, Jobs and Services: what makes naive comparisons see drift."""
+"""Values the API server fills into objects: what makes naive comparisons see drift."""
 
 from __future__ import annotations
 
@@ -53,6 +53,15 @@ def default_job(obj: Json) -> None:
         podReplacementPolicy=replacement,
     )
     default_pod_spec(spec.setdefault("template", {}).setdefault("spec", {}))
+
+
+def default_network_policy(obj: Json) -> None:
+    """Types, and the protocol of each port."""
+    spec = obj.setdefault("spec", {})
+    _set(spec, policyTypes=["Ingress", *(["Egress"] if "egress" in spec else [])])
+    for rule in spec.get("ingress") or ():
+        for port in rule.get("ports") or ():
+            _set(port, protocol="TCP")
 
 
 def default_pod_spec(spec: Json) -> None:

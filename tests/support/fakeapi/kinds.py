@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tests.support.fakeapi import schema
-from tests.support.fakeapi.defaults import default_deployment, default_job, default_service
+from tests.support.fakeapi.defaults import (
+    default_deployment,
+    default_job,
+    default_network_policy,
+    default_service,
+)
 from tests.support.fakeapi.schema import Node
 
 from plimsoll.api.crd import structural_schema
@@ -102,6 +107,10 @@ BUILT_IN = (
         default=default_job,
         immutable=(("spec", "template"), ("spec", "podFailurePolicy"), ("spec", "completions")),
     ),
+    Kind(known.SERVICEACCOUNTS),
+    Kind(known.ROLEBINDINGS, immutable=(("roleRef",),)),
+    Kind(known.PODDISRUPTIONBUDGETS, status=True, generation=True),
+    Kind(known.NETWORKPOLICIES, generation=True, default=default_network_policy),
     Kind(known.EVENTS),
     Kind(known.ENDPOINTSLICES, generation=True, immutable=(("addressType",),)),
     Kind(known.LEASES, unconditional=False),

@@ -20,6 +20,7 @@ EVERYTHING_ON: dict[str, Any] = {
     "podAnnotations": {"note": "x"},
     "commonLabels": {"cost": "platform"},
     "serviceAccount": {"annotations": {"note": "x"}},
+    "gateway": {"enabled": True, "imagePullSecrets": [{"name": "pull"}], "metricsNamespaces": ["monitoring"]},
 }
 EVERYTHING_OFF: dict[str, Any] = {
     "replicaCount": 0,

@@ -85,6 +85,13 @@ def test_the_configuration_says_everything_that_the_controller_reads_except_its_
         ({"revisionHistoryLimit": 3}, "revisionHistoryLimit", 3),
         ({"resyncPeriod": "30m"}, "resyncPeriod", "30m"),
         ({"lease": {"duration": "30s"}}, "lease.duration", "30s"),
+        ({"gateway": {"enabled": True}}, "gateway.enabled", True),
+        ({"gateway": {"replicas": 3}}, "gateway.replicas", 3),
+        ({"gateway": {"maxReplicas": 4}}, "gateway.maxReplicas", 4),
+        ({"gateway": {"maxConcurrentUpgrades": 1}}, "gateway.maxConcurrentUpgrades", 1),
+        ({"gateway": {"resources": {"requests": {"cpu": 1}}}}, "gateway.resources.requests.cpu", "1"),
+        ({"gateway": {"metricsNamespaces": ["monitoring"]}}, "gateway.metricsNamespaces", ["monitoring"]),
+        ({"gateway": {"imagePullSecrets": [{"name": "pull"}]}}, "gateway.imagePullSecrets", ["pull"]),
         ({"logLevel": "debug"}, "logLevel", "debug"),
     ],
 )

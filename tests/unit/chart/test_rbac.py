@@ -6,6 +6,8 @@ import pytest
 import yaml
 from tests.unit.chart.rendering import manifests, one
 
+from plimsoll.core.names import GATEWAY_NAME, MODELS_POLICY_NAME
+
 CHILD_VERBS = {"get", "list", "watch", "create", "patch", "delete"}
 READ_VERBS = {"get", "list", "watch"}
 
@@ -19,6 +21,21 @@ CONTROLLER = {
     ("batch", "jobs"): CHILD_VERBS,
     ("", "configmaps"): CHILD_VERBS - {"delete"},
     ("", "events"): {"get", "create", "patch"},
+    ("networking.k8s.io", "networkpolicies"): {"get", "delete"},
+}
+GATEWAYS: dict[str, Any] = {"gateway": {"enabled": True}}
+FLEET_VERBS = {"get", "create", "patch"}
+CONTROLLER_WITH_GATEWAYS = {
+    **CONTROLLER,
+    ("", "serviceaccounts"): FLEET_VERBS,
+    ("rbac.authorization.k8s.io", "rolebindings"): FLEET_VERBS,
+    ("policy", "poddisruptionbudgets"): FLEET_VERBS,
+    ("networking.k8s.io", "networkpolicies"): FLEET_VERBS | {"delete"},
+    ("rbac.authorization.k8s.io", "clusterroles"): {"bind"},
+}
+GATEWAY = {
+    ("plimsoll.dev", "modeldeployments"): READ_VERBS,
+    ("discovery.k8s.io", "endpointslices"): READ_VERBS,
 }
 EDIT = {
     ("plimsoll.dev", "modeldeployments"): READ_VERBS | {"create", "update", "patch", "delete", "deletecollection"},
@@ -45,6 +62,38 @@ def rights(role: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
 )
 def test_each_cluster_role_grants_exactly_this(name: str, expected: dict[tuple[str, str], set[str]]) -> None:
     assert rights(one("ClusterRole", name=name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("plimsoll-controller", CONTROLLER_WITH_GATEWAYS), ("plimsoll-gateway", GATEWAY)]
+)
+def test_gateways_need_these_rights_too(name: str, expected: dict[tuple[str, str], set[str]]) -> None:
+    assert rights(one("ClusterRole", GATEWAYS, name=name)) == expected
+
+
+@pytest.mark.parametrize("prefix", ["plimsoll", "pilot"])
+def test_what_gateways_consist_of_is_reached_by_its_name_alone(prefix: str) -> None:
+    values = {**GATEWAYS, "fullnameOverride": prefix}
+    limits: dict[str, set[str]] = {}
+    for rule in one("ClusterRole", values, name=f"{prefix}-controller")["rules"]:
+        for resource in rule["resources"]:
+            limits.setdefault(resource, set()).update(rule.get("resourceNames", {"any"}))
+    assert limits["clusterroles"] == {f"{prefix}-gateway"}
+    assert limits["networkpolicies"] == {GATEWAY_NAME, MODELS_POLICY_NAME}
+    assert limits["serviceaccounts"] == limits["rolebindings"] == limits["poddisruptionbudgets"] == {GATEWAY_NAME}
+    config = yaml.safe_load(one("ConfigMap", values)["data"]["config.yaml"])
+    assert config["gateway"]["roleName"] == f"{prefix}-gateway"
+
+
+def test_gateways_that_serve_on_after_an_uninstall_keep_their_role() -> None:
+    assert one("ClusterRole", GATEWAYS, name="plimsoll-gateway")["metadata"]["annotations"] == {
+        "helm.sh/resource-policy": "keep"
+    }
+
+
+def test_nobody_holds_the_role_of_gateways_in_the_whole_cluster() -> None:
+    bound = {m["roleRef"]["name"] for m in manifests(GATEWAYS) if m["kind"] in {"ClusterRoleBinding", "RoleBinding"}}
+    assert "plimsoll-gateway" not in bound
 
 
 def test_no_rule_has_a_wildcard_or_reaches_secrets_of_others() -> None:

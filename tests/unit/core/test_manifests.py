@@ -192,6 +192,14 @@ def test_what_the_user_says_about_the_pod_cannot_move_it_elsewhere() -> None:
     assert len(environment) == len(template["spec"]["containers"][0]["env"])
 
 
+def test_no_label_of_a_user_makes_a_model_pod_a_gateway() -> None:
+    runtime = {"pod": {"labels": {"plimsoll.dev/component": "gateway", "team": "vision"}}}
+    owner = ModelDeployment.model_validate({"metadata": METADATA, "spec": {**MINIMAL, "runtime": runtime}})
+    labels = render_deployment(owner, revision_of(owner))["spec"]["template"]["metadata"]["labels"]
+    assert "plimsoll.dev/component" not in labels
+    assert labels["team"] == "vision"
+
+
 def test_times_fit_together() -> None:
     spec = pod_of("minimal")["spec"]
     server = spec["containers"][0]

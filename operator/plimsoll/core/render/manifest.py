@@ -47,6 +47,11 @@ def child_manifest(
         },
         **content,
     }
+    return digested(manifest)
+
+
+def digested(manifest: Manifest) -> Manifest:
+    """Adds the digest of a manifest to its annotations, and returns it."""
     manifest["metadata"]["annotations"][DIGEST_ANNOTATION] = manifest_digest_of(manifest)
     return manifest
 

@@ -14,6 +14,7 @@ from plimsoll.api.quantity import whole
 from plimsoll.api.v1alpha1 import ModelDeployment, ModelFormat
 from plimsoll.core.environment import literal, literal_json
 from plimsoll.core.names import (
+    COMPONENT_LABEL,
     EXAMINER_PORT,
     GRPC_PORT,
     HTTP_PORT,
@@ -52,7 +53,9 @@ def render_pod_template(owner: ModelDeployment, revision: Revision) -> dict[str,
     """Returns the pod template of `revision`."""
     options = to_wire(owner.spec.runtime.pod) if owner.spec.runtime and owner.spec.runtime.pod else {}
     name = owner.metadata.name
-    metadata: dict[str, Any] = {"labels": {**options.get("labels", {}), **revision_labels(name, revision.name)}}
+    # With that label a model pod would be one of the gateways, to their Services, budget and policies.
+    given = {key: value for key, value in options.get("labels", {}).items() if key != COMPONENT_LABEL}
+    metadata: dict[str, Any] = {"labels": {**given, **revision_labels(name, revision.name)}}
     if options.get("annotations"):
         metadata["annotations"] = options["annotations"]
     return {"metadata": metadata, "spec": {**_pod_spec(owner, revision), **_scheduling(owner, revision, options)}}
