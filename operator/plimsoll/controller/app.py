@@ -21,6 +21,9 @@ from plimsoll.config import ControllerConfig, ElectionSettings, parse_config
 from plimsoll.controller.apply import Applier
 from plimsoll.controller.fleet_observer import FLEETS, FleetObserver, FleetStores, fleet_key
 from plimsoll.controller.fleets import Fleets, fleet_belonging
+from plimsoll.controller.gateway_stream import StreamSettings
+from plimsoll.controller.gateway_views import GatewayViews, GatewayWakeups, Loads, follow_pods
+from plimsoll.controller.gateways import Collector
 from plimsoll.controller.handlers import build_registry, connection_info
 from plimsoll.controller.kopf_settings import configure
 from plimsoll.controller.loop import Reconciler
@@ -30,6 +33,7 @@ from plimsoll.controller.observer import Observer
 from plimsoll.controller.report_key import ReportKey, load_report_key
 from plimsoll.controller.reports import Reports
 from plimsoll.controller.writer import Writer
+from plimsoll.core.names import ADMIN_PORT
 from plimsoll.kube.client import Client
 from plimsoll.kube.clock import SYSTEM_CLOCK, Clock
 from plimsoll.kube.connection import Connection, connect
@@ -222,9 +226,15 @@ class Controller:
         key = await load_report_key(client, (_namespace(), self._config.report_key_secret), self._clock)
         writes = OwnWrites(self._stores.by_resource(), self._clock)
         defaults = replace(self._config.resolved_defaults(), report_key=key.public)
-        async with self._reports(key) as reports:
+        wakeups = GatewayWakeups(self._stores, self._queue)
+        collector = Collector(key, self._clock, StreamSettings(ADMIN_PORT), wakeups)
+        async with self._reports(key) as reports, collector:
+            follow_pods(self._fleet_stores, collector)
+            fleets = self._fleets(client, key, collector)
+            fleets.subscribe(wakeups.namespace_changed)
+            views = GatewayViews(collector, fleets, wakeups, enabled=self._config.gateway.enabled)
             reconciler = Reconciler(
-                Observer(self._stores, defaults, client),
+                Observer(self._stores, defaults, client, views.add),
                 Applier(client, self._stores, writes),
                 writes,
                 reports,
@@ -232,13 +242,20 @@ class Controller:
                 self._queue,
                 self._clock.utc_now,
             )
-            await self._work(reconciler, self._fleets(client, key))
+            await self._work(reconciler, fleets)
 
-    def _fleets(self, client: Client, key: ReportKey) -> Fleets:
+    def _fleets(self, client: Client, key: ReportKey, collector: Collector) -> Fleets:
         settings = self._config.fleet_settings(_namespace(), key.public)
         writes = OwnWrites(self._fleet_stores.by_resource(), self._clock)
         return Fleets(
-            FleetObserver(self._stores, self._fleet_stores, self._models, settings, client),
+            FleetObserver(
+                self._stores,
+                self._fleet_stores,
+                self._models,
+                settings,
+                client,
+                Loads(collector, self._clock.utc_now).of,
+            ),
             Writer(client, self._fleet_stores.by_resource(), writes, fleet_belonging()),
             writes,
             self._fleet_queue,

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from plimsoll.controller.fleet_projection import (
-    GatewayPod,
     project_companion,
     project_fleet_deployment,
     project_gateway_pod,
 )
+from plimsoll.controller.gateway_state import GatewayPod
 from plimsoll.controller.namespace_models import NamespaceModels
 from plimsoll.controller.observe import Stores
 from plimsoll.controller.writer import RESOURCES

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from plimsoll.api.routing import Traffic
+from plimsoll.controller.gateway_state import GatewayPod
 from plimsoll.controller.projection import condition, identity, project_deployment
 from plimsoll.core.actions import ChildKind
 from plimsoll.core.fleet.observed import Companion, FleetDeployment, ModelHere
@@ -19,33 +19,16 @@ from plimsoll.kube.resources import JsonObject
 _KEPT_METADATA = ("name", "namespace", "labels", "annotations", "ownerReferences")
 
 
-@dataclass(frozen=True, slots=True)
-class GatewayPod:
-    """A gateway, as its records are collected.
-
-    Attributes:
-        name, uid: Its name and uid; the uid is whom the controller's tokens are for.
-        ip: Where its admin port is; empty until it has one.
-        ready: It takes requests.
-        deleting: It drains.
-    """
-
-    name: str
-    uid: str
-    ip: str
-    ready: bool
-    deleting: bool
-
-
 def project_gateway_pod(obj: JsonObject) -> GatewayPod:
     """Returns a gateway's pod."""
     metadata, status = obj["metadata"], obj.get("status") or {}
+    ready = condition(status, "Ready").get("status") == "True" and "deletionTimestamp" not in metadata
     return GatewayPod(
+        namespace=metadata.get("namespace", ""),
         name=metadata["name"],
         uid=metadata["uid"],
         ip=status.get("podIP", ""),
-        ready=condition(status, "Ready").get("status") == "True",
-        deleting="deletionTimestamp" in metadata,
+        ready=ready,
     )
 
 

@@ -5,6 +5,7 @@ Requests are made only while a preflight depends on their answers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from plimsoll.controller.observe import Stores, observe
@@ -24,12 +25,16 @@ class Observer:
         stores: Caches.
         defaults: The chart's defaults.
         client: Asked for what is in no cache.
+        add_gateways: Adds what is known of gateways.
     """
 
-    def __init__(self, stores: Stores, defaults: Defaults, client: Client) -> None:
+    def __init__(
+        self, stores: Stores, defaults: Defaults, client: Client, add_gateways: Callable[[Observed], Observed]
+    ) -> None:
         self._stores = stores
         self._defaults = defaults
         self._client = client
+        self._add_gateways = add_gateways
 
     async def observe(self, key: Key, failure: Failure | None) -> Observed | None:
         """As `observe`, with the versions of the ConfigMaps that a preflight under way depends on.
@@ -39,8 +44,11 @@ class Observer:
             ApiError: an outage; a ConfigMap that does not exist is an answer.
         """
         observed = observe(self._stores, key, self._defaults, failure)
-        names = config_maps_needed(observed) if observed else ()
-        if observed is None or not names:
+        if observed is None:
+            return None
+        observed = self._add_gateways(observed)
+        names = config_maps_needed(observed)
+        if not names:
             return observed
         versions = {name: await self._version(key[0], name) for name in names}
         return replace(observed, config_map_versions=versions)

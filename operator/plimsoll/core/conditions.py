@@ -63,11 +63,11 @@ def stopped() -> Situation:
     )  # fmt: skip
 
 
-def without_gateway(message: str, *, serving: bool) -> Situation:
+def without_gateway(reason: str, message: str, *, serving: bool) -> Situation:
     """The newest spec is promoted, but the namespace lacks its gateways; `serving` where requests go past them."""
     return Situation(
         Phase.STABLE if serving else Phase.SCALING, serving=serving, ready=serving, reconciling=not serving,
-        stalled=False, reason="GatewayUnavailable", message=message,
+        stalled=False, reason=reason, message=message,
     )  # fmt: skip
 
 

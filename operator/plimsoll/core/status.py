@@ -160,7 +160,7 @@ def _settled(observed: Observed, standing: Standing, deployment: Deployment) -> 
     trouble = _gateway_trouble(observed)
     if trouble:
         serving = _serves(observed, standing)
-        return conditions.without_gateway(trouble.message, serving=serving)
+        return conditions.without_gateway(trouble.reason, trouble.message, serving=serving)
     if standing.draining:
         runtime = observed.object.spec.runtime or Runtime()
         return conditions.finalizing(", ".join(standing.draining), runtime.drain)

@@ -306,6 +306,7 @@ class Observed:
         config_map_versions: Of each ConfigMap in `core.gate.config_maps_needed`, a version that changes with its
             content; empty when it does not exist.
         gateways: None where the chart makes none.
+        shielded: A NetworkPolicy may keep users away from the model pods.
         failure: Outcome of the last attempt to apply, None when it worked.
     """
 
@@ -319,4 +320,5 @@ class Observed:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     config_map_versions: Mapping[str, str] = field(default_factory=dict)
     gateways: Gateways | None = None
+    shielded: bool = False
     failure: Failure | None = None

@@ -33,7 +33,7 @@ def leads_to_gateway(observed: Observed, service: Service | None, routing: Routi
 
     It moves there when all ready gateways follow what is published, and from then on stays: gateways that are down for
     a moment are no reason to take every request past the split and the limits. It moves back when the spec says Direct
-    or the chart makes no gateways.
+    or the chart makes no gateways, and nothing keeps users away from the model pods.
 
     Args:
         observed: The ModelDeployment, and its gateways.
@@ -41,9 +41,10 @@ def leads_to_gateway(observed: Observed, service: Service | None, routing: Routi
         routing: What this plan publishes.
     """
     gateways = observed.gateways
+    there = service is not None and service.gateway
     if gateways is None or observed.object.spec.traffic is Traffic.DIRECT:
-        return False
-    if service is not None and service.gateway:
+        return there and observed.shielded
+    if there:
         return True
     status = observed.object.status
     published = status is not None and routing is not None and status.routing == routing
