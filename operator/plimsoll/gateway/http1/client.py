@@ -81,7 +81,7 @@ class ClientConnection:
         limits = self._shared.limits
         full = len(self._all) >= limits.connections
         self._all.add(self)
-        self.deadline = monotonic() + limits.idle_s
+        self.deadline = monotonic() + (limits.drain_idle_s if self._shared.draining else limits.idle_s)
         if full:
             self._reject(Refusal(503, Reason.CONNECTIONS, "This gateway has no free connection. Try again.", 1))
 
@@ -301,8 +301,9 @@ class ClientConnection:
             self._await_head(now)
 
     def _await_head(self, now: float) -> None:
+        limits = self._shared.limits
         self._state = _HEAD
-        self.deadline = now + self._shared.limits.idle_s
+        self.deadline = now + (limits.drain_idle_s if self._shared.draining else limits.idle_s)
         if self._held:
             self.hold(held=False)
         if self._pending:

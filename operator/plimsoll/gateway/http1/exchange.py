@@ -211,6 +211,7 @@ class Exchange:
 
     def answered(self, head: AnswerHead, body: Piece) -> None:
         """Passes a whole answer on."""
+        self._upstream = None  # It may be another's from now on: the client's pace must not stop it.
         self._keep = self._head.keep_alive and not self._shared.draining
         self._client.send(head.forward if self._keep and self._attempt == 1 else self._stamped(head), body)
         self._finish(head.status)
@@ -229,6 +230,7 @@ class Exchange:
 
     def answer_ends(self, piece: Piece) -> None:
         """Passes the last of the answer's body on."""
+        self._upstream = None  # As in `answered`.
         self._client.send_more(piece)
         self._finish(self._status)
 
@@ -345,7 +347,6 @@ class Exchange:
             elif not is_server_fault(status):
                 self._recorder.rescued()
         self._endpoint = None
-        self._upstream = None
         self._recorded = True
         self._sent.clear()
         self.active = False

@@ -88,6 +88,7 @@ class UpstreamConnection:
         "_remembered",
         "_reusable",
         "_silent",
+        "_stuffed",
         "_to_head",
         "_transport",
         "_uses",
@@ -108,6 +109,7 @@ class UpstreamConnection:
         self._reusable = False
         self._to_head = False
         self._silent = True
+        self._stuffed = False
         self._informational = 0
         self._uses = 0
         self._begun = 0.0
@@ -187,11 +189,13 @@ class UpstreamConnection:
 
     def pause_writing(self) -> None:
         """The server takes less than comes."""
+        self._stuffed = True
         if self._exchange is not None:
             self._exchange.upstream_stuffed(stuffed=True)
 
     def resume_writing(self) -> None:
         """The server has caught up."""
+        self._stuffed = False
         if self._exchange is not None:
             self._exchange.upstream_stuffed(stuffed=False)
 
@@ -268,7 +272,8 @@ class UpstreamConnection:
         self._exchange = None
         self._chunks = None
         self._in_body = False
-        if self._reusable and exchange.complete and not self.closed:
+        # A server that answers before it has taken the whole request may never take the rest.
+        if self._reusable and exchange.complete and not self._stuffed and not self.closed:
             self._home.release(self)
         else:
             self.close()

@@ -165,6 +165,19 @@ async def test_a_client_that_takes_no_byte_stops_the_server_from_sending() -> No
         await until(lambda: not server.open)
 
 
+async def test_a_slow_client_slows_nobody_else() -> None:
+    """The connection to the server is free when the answer has ended, although the client has yet to read it."""
+    limits = Limits(response_s=2.0)
+    async with scripted(saying(ok(b"x" * 200_000))) as server, gateway(limits, port=server.port) as subject:
+        subject.route([server.ip])
+        sock, _ = await read_slowly(subject, infer() * 200)
+        await asyncio.sleep(0.2)
+        assert 1 < len(server.asked) < 200
+        for _ in range(3):
+            assert (await subject.ask(infer())).status == 200
+        sock.close()
+
+
 async def test_a_server_that_takes_no_byte_stops_the_client_from_sending() -> None:
     async def stall(asked: Asked) -> None:
         asked.writer.transport.pause_reading()  # type: ignore[attr-defined] - a stream's transport can
@@ -228,6 +241,29 @@ async def test_a_request_on_a_kept_connection_is_answered_while_draining() -> No
         draining = asyncio.create_task(subject.listener.drain(10.0))
         await asyncio.sleep(0.05)
         assert (await client.ask(infer())).field("connection") == "close"
+        client.close()
+        await draining
+
+
+async def test_an_answer_that_had_begun_before_the_drain_ends_it_too() -> None:
+    go_on = asyncio.Event()
+
+    async def stream(asked: Asked) -> None:
+        await asked.read_body()
+        asked.writer.write(ok(b"12")[:-1])
+        await go_on.wait()
+        asked.writer.write(b"2")
+
+    limits = Limits(drain_idle_s=0.1, sweep_s=0.05)
+    async with scripted(stream) as server, gateway(limits, port=server.port) as subject:
+        subject.route([server.ip])
+        client = await subject.connect()
+        client.writer.write(infer())
+        await client.reader.readuntil(b"\r\n\r\n1")
+        draining = asyncio.create_task(subject.listener.drain(30.0))
+        await asyncio.sleep(0)
+        go_on.set()
+        assert await client.rest() == b"2"
         client.close()
         await draining
 
