@@ -85,6 +85,12 @@ def test_what_gateways_consist_of_is_reached_by_its_name_alone(prefix: str) -> N
     assert config["gateway"]["roleName"] == f"{prefix}-gateway"
 
 
+def test_gateways_that_serve_on_after_an_uninstall_keep_their_role() -> None:
+    assert one("ClusterRole", GATEWAYS, name="plimsoll-gateway")["metadata"]["annotations"] == {
+        "helm.sh/resource-policy": "keep"
+    }
+
+
 def test_nobody_holds_the_role_of_gateways_in_the_whole_cluster() -> None:
     bound = {m["roleRef"]["name"] for m in manifests(GATEWAYS) if m["kind"] in {"ClusterRoleBinding", "RoleBinding"}}
     assert "plimsoll-gateway" not in bound
