@@ -15,7 +15,6 @@ TOP_LEVEL = {
 }
 
 LONG_FILES = {
-    "tests/contract/gateway/http1/test_faults.py": "one table of faults, each with what the client sees",
     "tests/contract/kube/test_client.py": "one table of requests and answers per verb",
     "tests/support/model_cluster.py": "the model of Kubernetes for the simulation, kept in one piece to be read whole",
     "tests/support/rule_table.py": "a table",

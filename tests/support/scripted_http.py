@@ -10,8 +10,8 @@ import asyncio
 import re
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 Script = Callable[["Asked"], Awaitable[None]]
@@ -78,6 +78,58 @@ def saying(answer: bytes) -> Script:
         asked.writer.write(answer)
 
     return script
+
+
+async def vanish(asked: Asked) -> None:
+    """Closes instead of answering."""
+    await asked.read_body()
+    asked.writer.close()
+
+
+async def reset(asked: Asked) -> None:
+    """Resets instead of answering."""
+    await asked.read_body()
+    asked.reset()
+
+
+async def half_a_head(asked: Asked) -> None:
+    """Closes within the head of its answer."""
+    await asked.read_body()
+    asked.writer.write(ok()[:20])
+    await asked.writer.drain()
+    asked.writer.close()
+
+
+async def never(asked: Asked) -> None:
+    """Never answers."""
+    await asked.reader.read()
+
+
+def half_an_answer(*pieces: bytes) -> Script:
+    """Sends these pieces, one after a while, and closes."""
+
+    async def script(asked: Asked) -> None:
+        await asked.read_body()
+        for piece in pieces:
+            asked.writer.write(piece)
+            await asked.writer.drain()
+            await asyncio.sleep(0.05)
+        asked.writer.close()
+
+    return script
+
+
+@contextmanager
+def deaf(ip: str) -> Iterator[int]:
+    """A port whose queue of connections is full: one more is neither accepted nor refused."""
+    with socket.socket() as listening, ExitStack() as stack:
+        listening.bind((ip, 0))
+        listening.listen(0)
+        for _ in range(3):
+            filling = stack.enter_context(socket.socket())
+            filling.setblocking(False)
+            filling.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
 
 
 @asynccontextmanager

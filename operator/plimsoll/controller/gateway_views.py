@@ -17,9 +17,6 @@ from plimsoll.core.world import Failure, FailureKind, Gateways, Observed
 from plimsoll.kube.resources import Key
 from plimsoll.kube.workqueue import WorkQueue
 
-UNHEARD = "EvidenceUnavailable"
-REFUSED = "GatewayUnavailable"
-
 
 class GatewayWakeups:
     """Looks again at the ModelDeployments that something concerns.
@@ -100,9 +97,11 @@ class GatewayViews:
     def _trouble(self, namespace: str, state: FleetState | None) -> Failure | None:
         if state and state.phase is FleetPhase.REFUSED and state.trouble:
             message = f"The namespace gets no gateway: {state.trouble.message}"
-            return Failure(state.trouble.kind, REFUSED, message)
+            return Failure(state.trouble.kind, reason="GatewayUnavailable", message=message)
         unheard = self._collector.unavailable(namespace)
-        return Failure(FailureKind.OUTAGE, UNHEARD, unheard.message) if unheard else None
+        if unheard is None:
+            return None
+        return Failure(FailureKind.OUTAGE, reason="EvidenceUnavailable", message=unheard.message)
 
 
 class Loads:

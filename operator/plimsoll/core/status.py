@@ -178,9 +178,10 @@ def _gateway_trouble(observed: Observed) -> Failure | None:
     service = observed.services.get(observed.object.metadata.name)
     if service and service.gateway and gateways.ready == 0:
         message = (
-            "0 gateways are ready, so no request arrives; look at Deployment plimsoll-gateway, or set spec.traffic"
+            "0 gateways are ready, so no request arrives; look at Deployment plimsoll-gateway, or set spec.traffic to "
+            "Direct"
         )
-        return gateways.trouble or Failure(FailureKind.OUTAGE, "GatewayUnavailable", f"{message} to Direct")
+        return gateways.trouble or Failure(FailureKind.OUTAGE, reason="GatewayUnavailable", message=message)
     return gateways.trouble
 
 

@@ -27,6 +27,8 @@ REASONS: Mapping[Origin, Mapping[str, str]] = {
         "StableOnly": "A new revision is not promoted because `spec.traffic` is StableOnly.",
         "GatewayUnavailable": "The namespace has no ready gateway, or cannot have one; the message says why. Requests "
         "go to the model servers directly where they did so before.",
+        "EvidenceUnavailable": "The controller does not hear a gateway: it serves on, and no roll-out moves forward. "
+        "The message says why.",
         "ScaledToZero": "`spec.replicas` is 0, so nothing serves, as asked. Set it to 1 or more.",
         "Settled": "Reconciling is False: there is nothing left to do.",
         "NotStalled": "Stalled is False: you need not act.",

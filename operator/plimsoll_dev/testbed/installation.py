@@ -50,7 +50,7 @@ class Installation:
             "resources.requests.cpu": "50m",
             **(values or {}),
         }
-        sets = [part for name, value in given.items() for part in ("--set-string", f"{name}={value}")]
+        sets = [part for name, value in given.items() for part in (_flag(value), f"{name}={value}")]
         chart = ["upgrade", "--install", RELEASE, str(CHART), "--create-namespace", "--wait", "--timeout=5m"]
         self._helm(*chart, *sets)
 
@@ -69,3 +69,8 @@ class Installation:
             last = "\n".join(done.stderr.strip().splitlines()[-10:])
             raise Invalid("HelmFailed", f"helm {arguments[0]} ended with {done.returncode}:\n{last}")
         return done.stdout
+
+
+def _flag(value: str) -> str:
+    """Numbers and resources are text in the chart's values; a switch is not."""
+    return "--set" if value in {"true", "false"} else "--set-string"

@@ -124,9 +124,11 @@ def test_what_is_kept_of_a_companion_is_enough_to_see_drift(number: int) -> None
 def test_a_gateways_pod() -> None:
     pod = {"metadata": {"name": "g-1", "uid": "u"}, "status": {"podIP": "10.0.0.1", "conditions": []}}
     seen = project_gateway_pod(pod)
-    assert (seen.name, seen.uid, seen.ip, seen.ready, seen.deleting) == ("g-1", "u", "10.0.0.1", False, False)
+    assert (seen.name, seen.uid, seen.ip, seen.ready) == ("g-1", "u", "10.0.0.1", False)
     pod["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
     assert project_gateway_pod(pod).ready
+    pod["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+    assert not project_gateway_pod(pod).ready, "it drains"
 
 
 # ---- ModelDeployments by namespace

@@ -95,7 +95,7 @@ def render_gateway_mark(namespace: str, since: datetime | None) -> Manifest:
 
 def gateway_config(settings: FleetSettings) -> str:
     """Returns the file that `plimsoll gateway --config` reads."""
-    return canonical_json({"logLevel": settings.log_level}) + "\n"
+    return canonical_json({"drainDelay": "0s", "logLevel": settings.log_level}) + "\n"
 
 
 def gateway_template(settings: FleetSettings) -> Manifest:
