@@ -8,14 +8,14 @@ from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.gateway.http1.test_framing_fuzz import damaged
+from tests.unit.gateway.http1.test_framing_fuzz import cut, damaged
 
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
-from plimsoll.gateway.http1.answer_head import read_answer
 from plimsoll.gateway.http1.client import ClientConnection
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.shared import Shared, Uncounted
+from plimsoll.gateway.http1.upstream import UpstreamConnection
 from plimsoll.gateway.targets import Targets
 
 LIMITS = Limits(line_bytes=120, head_bytes=400, fields=6, body_bytes=64)
@@ -23,23 +23,22 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
 
 class Wire:
-    """The client's transport, and the one connection to a server: it answers when a request is complete."""
+    """A transport that keeps what is written."""
 
     def __init__(self) -> None:
-        self.to_client = b""
-        self.forwarded: list[bytes] = []
-        self.sending = b""
-        self.exchange: Any = None
+        self.written = b""
         self.closed = False
-        self.signature = b""
 
     def write(self, data: bytes) -> None:
-        self.to_client += data
+        self.written += data
 
     def writelines(self, pieces: list[bytes]) -> None:
-        self.to_client += b"".join(pieces)
+        self.written += b"".join(pieces)
 
     def write_eof(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
         self.closed = True
 
     def is_closing(self) -> bool:
@@ -49,34 +48,8 @@ class Wire:
 
     def resume_reading(self) -> None: ...
 
-    def of(self, endpoint: object, revision: str) -> "Wire":
-        return self
 
-    def take(self) -> "Wire":
-        return self
-
-    def carry(self, exchange: object, now: float, *, to_head: bool) -> None:
-        self.exchange = exchange
-        self.sending = b""
-
-    def send(self, piece: bytes) -> None:
-        self.sending += piece
-
-    def close(self) -> None:
-        self.exchange = None
-
-    def answer(self) -> bool:
-        """Answers the request that is complete, if there is one."""
-        exchange = self.exchange
-        if exchange is None or not exchange.complete:
-            return False
-        self.exchange = None
-        self.forwarded.append(self.sending)
-        exchange.answered(read_answer(OK, b"", LIMITS, to_head=False), b"")
-        return True
-
-
-class Ended(Uncounted):
+class Ended:
     """A recorder that holds arrivals against ends."""
 
     open = 0
@@ -87,26 +60,36 @@ class Ended(Uncounted):
     def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None:
         self.open -= 1
 
+    def rescued(self) -> None: ...
+
 
 def run(data: bytes, cuts: list[int]) -> tuple[list[bytes], list[int]]:
     """Feeds the pieces; returns the complete requests that went on, and the statuses that came back."""
-    wire, recorder = Wire(), Ended()
+    recorder = Ended()
     targets = Targets(lambda *_: recorder, lambda: b"key")
     revision = RevisionRoute("r1", 1000, (Endpoint("pod", "127.0.0.1"),))
     targets.apply(RouteTable({"digits": ModelRoute("digits", "uid", 1, stable=revision)}))
     shared = Shared(targets, LIMITS, Uncounted())
-    shared.pools = cast("Any", wire)
-    client = ClientConnection(shared, set())
-    client.connection_made(cast("Any", wire))
+    stable = targets.models["digits"].stable
+    assert stable
+    pool = shared.pools.of(stable.endpoints[0], "r1")
+    server, to_server = UpstreamConnection(pool, LIMITS), Wire()
+    server.connection_made(cast("Any", to_server))
+    pool.release(server)
+    client, to_client = ClientConnection(shared, set()), Wire()
+    client.connection_made(cast("Any", to_client))
+    forwarded = []
     bounds = [0, *sorted({cut for cut in cuts if 0 < cut < len(data)}), len(data)]
     for start, stop in pairwise(bounds):
         client.data_received(data[start:stop])
-        while wire.answer():
-            pass
+        while not to_server.closed and cut(to_server.written, [])[0] == 0:
+            forwarded.append(to_server.written)
+            to_server.written = b""
+            server.data_received(OK)
     client.connection_lost(None)
     assert recorder.open == 0
-    statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", wire.to_client)]
-    return wire.forwarded, [status for status in statuses if status != 100]
+    statuses = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", to_client.written)]
+    return forwarded, [status for status in statuses if status != 100]
 
 
 ABOUT_MEANING = {403, 404, 501, 417}
