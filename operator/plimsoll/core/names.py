@@ -54,9 +54,6 @@ EXAMINER_PORT: Final = 8003
 REPORT_PORT: Final = 8080
 """Of a preflight Job's pod: the controller fetches the report there."""
 
-CANDIDATE_HEADER: Final = "x-plimsoll-candidate"
-"""Of a request: `true` asks for the candidate revision. HTTP header and gRPC metadata."""
-
 NO_REVISION: Final = "none"
 """What the stable Service selects before anything may serve. No revision has this name: each ends in a hash."""
 REVISION_HASH_LENGTH: Final = 10
