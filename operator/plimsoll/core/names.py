@@ -72,9 +72,6 @@ REPORT_PORT: Final = 8080
 ADMIN_PORT: Final = 8080
 """Of a gateway: health, metrics, and for the controller the record stream."""
 
-CANDIDATE_HEADER: Final = "x-plimsoll-candidate"
-"""Of a request: `true` asks for the candidate revision. HTTP header and gRPC metadata."""
-
 NO_REVISION: Final = "none"
 """What the stable Service selects before anything may serve. No revision has this name: each ends in a hash."""
 REVISION_HASH_LENGTH: Final = 10

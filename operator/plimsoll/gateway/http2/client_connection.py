@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
@@ -57,6 +58,12 @@ class ClientConnection(Inbound):
             self._preface = expected[len(data) :]
             data = data[len(expected) :]
         super().data_received(data)
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if len(self._board.clients) > self.limits.clients:
+            self.fail(ErrorCode.ENHANCE_YOUR_CALM, "The gateway has too many connections.")
 
     @override
     def opening(self) -> None:

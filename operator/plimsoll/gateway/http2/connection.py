@@ -128,6 +128,7 @@ class Connection:
         if self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
         self.note()
+        self.room_made()
         self._outbox.flush()
 
     # ---- what a role adds
@@ -140,7 +141,7 @@ class Connection:
         raise NotImplementedError
 
     def room_made(self) -> None:
-        """A stream was forgotten."""
+        """A stream was forgotten, or the transport takes bytes again."""
 
     def lost(self) -> None:
         """The connection is no more."""

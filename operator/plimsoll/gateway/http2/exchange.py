@@ -25,6 +25,12 @@ from plimsoll.gateway.targets import EndpointTarget, ModelTarget, RevisionTarget
 if TYPE_CHECKING:
     from plimsoll.gateway.http2.switchboard import Switchboard
 
+_NO_POD = "No pod of this model can take requests at the moment."
+
+
+def _has_no_pod(revision: RevisionTarget | None) -> bool:
+    return revision is None or not revision.endpoints
+
 
 class Exchange:
     """One call.
@@ -200,10 +206,10 @@ class Exchange:
         self._board.counters.unprocessed += 1
         tried = self._release()
         endpoint = revision.least_outstanding(but=tried) or revision.least_outstanding()
-        if endpoint is None:
-            self._shed()
-        else:
+        if endpoint is not None:
             self._go_to(endpoint)
+        elif not self._second_attempt(Outcome.SHED, is_broken=False):
+            self._shed(_NO_POD)
 
     def broken(self, message: str) -> None:
         """The attempt failed without an answer."""
@@ -231,28 +237,27 @@ class Exchange:
         model = self._model = self._board.targets.models.get(name)
         if model is None:
             self._refuse(Status.NOT_FOUND, f"There is no model {name!r} in this namespace.")
-        elif model.route.traffic is Traffic.STOPPED:
-            self._refuse(Status.UNAVAILABLE, f"Traffic to model {name!r} is stopped by its owner.")
-        else:
-            revision = self._revision = self._pick(model)
-            if revision is None:
-                self._refuse(Status.UNAVAILABLE, f"Model {name!r} has no revision that serves yet.", may_wait=True)
-                return
-            self._first = revision
-            if self._is_inference:
-                revision.recorder.arrived()
-            endpoint = revision.least_outstanding()
-            if endpoint is None:
-                self._shed()
-            else:
-                self._go_to(endpoint)
+            return
+        revision = self._revision = self._first = self._pick(model)
+        if revision is not None and self._is_inference:
+            revision.recorder.arrived()
+        endpoint = revision.least_outstanding() if revision is not None else None
+        if model.route.traffic is Traffic.STOPPED:
+            self._shed(f"Traffic to model {name!r} is stopped by its owner.")
+        elif endpoint is not None:
+            self._go_to(endpoint)
+        elif not self._second_attempt(Outcome.SHED, is_broken=False):
+            self._shed(_NO_POD)
 
     def _pick(self, model: ModelTarget) -> RevisionTarget | None:
-        if self._is_inference:
-            return model.pick(wants_candidate=self._head.wants_candidate)
-        # A draw would take a slot from the predictions, whose shares are exact.
-        wanted = model.candidate if self._head.wants_candidate else model.stable
-        return wanted or model.stable
+        """Draws for predictions. Other calls, and those that are refused anyway, must not take a slot of the shares."""
+        wants_candidate = self._head.wants_candidate
+        stable, candidate = model.stable, model.candidate
+        if self._is_inference and model.route.traffic is not Traffic.STOPPED:
+            return model.pick(wants_candidate=wants_candidate)
+        if candidate is not None and (wants_candidate or (candidate.route.weight_permille and _has_no_pod(stable))):
+            return candidate
+        return stable
 
     @property
     def _is_inference(self) -> bool:
@@ -263,9 +268,9 @@ class Exchange:
         self._endpoint = endpoint
         self._board.pool_of(endpoint).submit(self)
 
-    def _shed(self) -> None:
+    def _shed(self, message: str) -> None:
         self._record(Outcome.SHED)
-        self._refuse(Status.UNAVAILABLE, "No pod of this model can take requests at the moment.", may_wait=True)
+        self._refuse(Status.UNAVAILABLE, message, may_wait=True)
 
     def _may_move(self) -> bool:
         return self._unprocessed < self._board.limits.unprocessed
@@ -273,7 +278,9 @@ class Exchange:
     def _second_attempt(self, outcome: Outcome, *, is_broken: bool) -> bool:
         """Starts it where it is allowed: a candidate's failure goes to stable, stable's broken connection elsewhere."""
         model, revision, tried = self._model, self._revision, self._endpoint
-        if model is None or model.stable is None or self._method is None or not self._method.may_repeat:
+        if model is None or model.stable is None or self._method is None:
+            return False
+        if not self._method.may_repeat and outcome is not Outcome.SHED:
             return False
         if self._attempt > 1 or self.answered or not self._body.is_whole or self._caller is None:
             return False

@@ -25,8 +25,9 @@ NO_TABLE: Final = b"\x20"
 SETTINGS_HEADER_TABLE_SIZE is or becomes (RFC 7541, section 4.2)."""
 
 MAX_FIELDS: Final = 256
-_KEPT: Final = 256
-_KEPT_BYTES: Final = 2048
+_KEPT: Final = 64
+_KEPT_BYTES: Final = 4096
+"""Of one head that is remembered, as it came and decoded: a client can have a connection remember 0.5 MB."""
 
 _PER_CONNECTION: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
@@ -83,7 +84,8 @@ class HeaderReader(Generic[Meaning]):
             return known
         fields, changed = self._decode(block)
         meaning = self._meaning_of(fields)
-        if not changed and len(block) <= _KEPT_BYTES:
+        size = len(block) + sum(len(name) + len(value) for name, value in fields)
+        if not changed and size <= _KEPT_BYTES:
             if len(self._known) >= _KEPT:
                 self._known.clear()
             self._known[block] = meaning

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from plimsoll.core.names import CANDIDATE_HEADER
 from plimsoll.core.records.grpc_status import Status
+from plimsoll.core.routing.headers import CANDIDATE_HEADER
 from plimsoll.gateway.http2.headers import Field, Malformed, checked, encode
 from plimsoll.gateway.http2.methods import Method, Refused, method_of
 
@@ -86,7 +86,7 @@ def request_head(fields: list[Field]) -> RequestHead:
         method,
         authority.decode("latin-1").partition(":")[0].partition(".")[0],
         timeout_s,
-        known.get(_CANDIDATE, b"").lower() in {b"1", b"true"},
+        known.get(_CANDIDATE, b"").lower() == b"true",
         encode(_forwarded(fields, authority)),
         _http_status(known),
     )

@@ -13,6 +13,7 @@ class Limits:
     """Sizes in bytes, times in seconds, counts per `window_s`.
 
     Attributes:
+        clients: Connections of clients.
         client_streams: Open calls of one client connection.
         upstream_streams: Calls that this side opens on one upstream connection, if that allows as many.
         upstream_connections: Connections to one pod; calls beyond them wait for a free stream.
@@ -40,6 +41,7 @@ class Limits:
         unprocessed: How often a call that an upstream certainly has not touched is sent to another connection.
     """
 
+    clients: int = 4096
     client_streams: int = 128
     upstream_streams: int = 256
     upstream_connections: int = 16

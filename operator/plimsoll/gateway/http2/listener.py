@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable
 from typing import Final
 
 from plimsoll.gateway.http2.client_connection import ClientConnection
@@ -24,10 +22,9 @@ class GrpcListener:
         tick_s: How often connections are looked after, in seconds.
     """
 
-    def __init__(self, board: Switchboard, *, tick_s: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, board: Switchboard, *, tick_s: float = 1.0) -> None:
         self._board = board
         self._tick_s = tick_s
-        self._clock = clock
         self._server: asyncio.Server | None = None
         self._timekeeper: asyncio.Task[None] | None = None
 
@@ -72,10 +69,10 @@ class GrpcListener:
             self._timekeeper = None
 
     async def _keep_time(self) -> None:
-        ticked = self._clock()
+        ticked = self._board.clock()
         while True:
             await asyncio.sleep(SLOT_S)
-            now = self._clock()
+            now = self._board.clock()
             self._board.expire(now)
             if now - ticked >= self._tick_s:
                 ticked = now

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from plimsoll.core.records.grpc_status import Status
+from plimsoll.core.routing.headers import ATTEMPT_HEADER, REVISION_HEADER
 from plimsoll.gateway.http2.headers import Field, encode
 
 RETRY_PUSHBACK: Final = (b"grpc-retry-pushback-ms", b"1000")
 """gRPC's Retry-After: clients with a retry policy wait as long."""
-
-REVISION_KEY: Final = b"x-plimsoll-revision"
-ATTEMPT_KEY: Final = b"x-plimsoll-attempt"
 
 _OK: Final = (b":status", b"200")
 _GRPC: Final = (b"content-type", b"application/grpc")
@@ -35,9 +33,9 @@ def http_answer(status: int) -> bytes:
 
 def about_the_way(revision: str, attempt: int) -> bytes:
     """Returns what is appended to an answer's head: who answered, and the number of the attempt beyond the first."""
-    fields = [(REVISION_KEY, revision.encode())]
+    fields = [(REVISION_HEADER.encode(), revision.encode())]
     if attempt > 1:
-        fields.append((ATTEMPT_KEY, str(attempt).encode()))
+        fields.append((ATTEMPT_HEADER.encode(), str(attempt).encode()))
     return encode(fields)
 
 

@@ -124,7 +124,7 @@ class UpstreamPool:
 
     def _failed(self, reason: str) -> None:
         """No connection: what waits fails, unless another connection will serve it."""
-        if any(connection.takes_calls or connection.streams for connection in self.connections):
+        if any(not connection.draining and not connection.closing for connection in self.connections):
             return
         waiting, self._waiting = list(self._waiting), {}
         for exchange in waiting:

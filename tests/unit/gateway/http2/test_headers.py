@@ -66,7 +66,15 @@ def test_what_is_remembered_is_bounded() -> None:
     reading = Reading()
     for number in range(2000):
         reading.reader.read(encode([(b"x-request-id", str(number).encode())]))
-    assert len(reading.reader._known) <= 256  # noqa: SLF001 - memory has no public face
+    assert len(reading.reader._known) <= 64  # noqa: SLF001 - memory has no public face
+
+
+def test_a_small_block_that_means_much_is_not_remembered() -> None:
+    reading = Reading()
+    reading.reader.read(Encoder().encode([(b"a", b"x" * 3000)], huffman=False))
+    for _ in range(2):
+        reading.reader.read(b"\xbe" * 4)
+    assert reading.times == 3
 
 
 @given(FIELDS)
