@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +23,14 @@ class Traffic:
     """What the clients inside the cluster saw.
 
     Attributes:
-        sent: Requests, each on a connection of its own.
+        sent: Requests.
+        by_kind: Requests by the kind of client.
         failures: What went wrong, with the second it happened.
         versions: Answers by Triton model version.
     """
 
     sent: int
+    by_kind: dict[str, int]
     failures: list[str]
     versions: dict[str, int]
 
@@ -116,10 +118,19 @@ class Team:
 
     # ---- traffic ----
     @contextmanager
-    def traffic(self, body: Object, *served: Served) -> Iterator[Callable[[], Traffic]]:
-        """Sends requests from inside the cluster through stable Services; call what is yielded to stop and count."""
+    def traffic(
+        self, body: Object, *served: Served, kinds: Sequence[str] = ("new",)
+    ) -> Iterator[Callable[[], Traffic]]:
+        """Sends requests from inside the cluster through stable Services; call what is yielded to stop and count.
+
+        Args:
+            body: Of each request.
+            served: What is asked, in turn.
+            kinds: Of clients, as load_script.py has them.
+        """
         pod = "load"
-        self.apply(self._load_pod(pod, [one.status()["urls"]["http"] for one in served], body))
+        arguments = [json.dumps(body), ",".join(kinds), *(f"{one.status()['urls']['http']}/infer" for one in served)]
+        self.apply(self._load_pod(pod, arguments))
         self.kubectl("wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=60s", timeout_s=70)
         time.sleep(2)
 
@@ -135,7 +146,7 @@ class Team:
         finally:
             self.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--ignore-not-found")
 
-    def _load_pod(self, name: str, urls: list[str], body: Object) -> Object:
+    def _load_pod(self, name: str, arguments: Sequence[str]) -> Object:
         script = LOAD_SCRIPT.read_text(encoding="utf-8")
         return {
             "apiVersion": "v1",
@@ -153,13 +164,7 @@ class Team:
                         "name": "load",
                         "image": self.testbed.images["operator"],
                         "imagePullPolicy": "IfNotPresent",
-                        "command": [
-                            "/opt/plimsoll/bin/python",
-                            "-c",
-                            script,
-                            json.dumps(body),
-                            *(f"{u}/infer" for u in urls),
-                        ],
+                        "command": ["/opt/plimsoll/bin/python", "-c", script, *arguments],
                         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
                     }
                 ],

@@ -28,6 +28,7 @@ from typing_extensions import override
 from plimsoll.config import ControllerConfig
 from plimsoll.controller.app import Controller, LeadershipLost
 from plimsoll.controller.fleets import Fleets
+from plimsoll.controller.gateways import Collector
 from plimsoll.controller.report_key import ReportKey
 from plimsoll.controller.reports import Reports
 from plimsoll.core.fleet.state import FleetState
@@ -117,8 +118,8 @@ class WithoutKopf(Controller):
         await asyncio.Event().wait()
 
     @override
-    def _fleets(self, client: Client, key: ReportKey) -> Fleets:
-        self.fleets = super()._fleets(client, key)
+    def _fleets(self, client: Client, key: ReportKey, collector: Collector) -> Fleets:
+        self.fleets = super()._fleets(client, key, collector)
         return self.fleets
 
     @override

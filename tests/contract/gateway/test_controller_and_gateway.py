@@ -5,33 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.contract.controller.whole_controller import NAME, TEAM, World, world
 from tests.support.fakeapi import EndpointSlices
 
-from plimsoll.controller.observer import Observer
-from plimsoll.core.world import Failure, Gateways, Observed
 from plimsoll.gateway.parts import Unrecorded
 from plimsoll.gateway.route_book import RouteBook
 from plimsoll.gateway.routes import Routes
 from plimsoll.gateway.targets import Targets
 from plimsoll.kube.client import Client, ClientSettings
 from plimsoll.kube.connection import open_connection
-from plimsoll.kube.resources import MODELDEPLOYMENTS, Key
-
-
-@pytest.fixture(autouse=True)
-def a_chart_that_makes_gateways(monkeypatch: pytest.MonkeyPatch) -> None:
-    observe = Observer.observe
-
-    async def with_gateways(self: Observer, key: Key, failure: Failure | None) -> Observed | None:
-        observed = await observe(self, key, failure)
-        return replace(observed, gateways=Gateways()) if observed else None
-
-    monkeypatch.setattr(Observer, "observe", with_gateways)
+from plimsoll.kube.resources import MODELDEPLOYMENTS
 
 
 @pytest.fixture
@@ -42,7 +29,7 @@ async def operated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         monkeypatch.setenv("POD_NAMESPACE", "default")
         monkeypatch.delenv("CONTEXT", raising=False)
         slices = asyncio.create_task(EndpointSlices(made.api.cluster).run())
-        async with made.controller(resyncPeriod="3s"):
+        async with made.controller(resyncPeriod="3s", gateway={"enabled": True}):
             yield made
         slices.cancel()
         await asyncio.wait([slices])

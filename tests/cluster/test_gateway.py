@@ -1,0 +1,113 @@
+"""Requests through the gateway in a real cluster: every change of the way they take costs none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+from tests.cluster.conftest import PROGRESS_DEADLINE
+from tests.support.team import Team, Traffic
+
+from plimsoll_dev.models.samples import infer_request, samples
+from plimsoll_dev.testbed.harness import Harness
+from plimsoll_dev.testbed.model import Served
+
+BODY = infer_request(samples()[0].image)
+KINDS = ("new", "kept", "grpc")
+SYSTEM = "plimsoll-system"
+GATEWAY = "plimsoll-gateway"
+GATEWAYS = "plimsoll.dev/component=gateway"
+COMPONENT = "plimsoll.dev/component"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _gateways(testbed: Harness) -> Iterator[None]:
+    """The chart makes gateways for this module only: the others ask what holds without one."""
+    testbed.installation.install({"defaults.progressDeadline": PROGRESS_DEADLINE, "gateway.enabled": "true"})
+    yield
+    testbed.installation.install({"defaults.progressDeadline": PROGRESS_DEADLINE})
+
+
+def through_gateway(team: Team, name: str = "digits") -> bool:
+    return COMPONENT in team.get("service", name)["spec"]["selector"]
+
+
+def behind_gateway(team: Team, uri: str, **spec: object) -> Served:
+    served = team.deploy("digits", uri, **spec)
+    team.until_ready(served)
+    team.until("requests go through the gateway", lambda: through_gateway(team), 240)
+    return served
+
+
+def assert_none_lost(seen: Traffic) -> None:
+    assert seen.failures == []
+    assert min(seen.by_kind[kind] for kind in KINDS) > 20
+
+
+def test_the_service_is_handed_to_the_gateway_and_back_without_losing_a_request(
+    team: Team, uris: Mapping[str, str]
+) -> None:
+    served = team.deploy("digits", uris["digits"], traffic="Direct")
+    team.until_ready(served)
+    team.until("the gateways are ready", lambda: ready_gateways(team) == 2, 240)
+    address = team.get("service", "digits")["spec"]["clusterIP"]
+    with team.traffic(BODY, served, kinds=KINDS) as stop:
+        team.patch("mdep", "digits", {"spec": {"traffic": "Normal"}})
+        team.until("requests go through the gateway", lambda: through_gateway(team), 60)
+        team.patch("mdep", "digits", {"spec": {"traffic": "Direct"}})
+        team.until("requests go past it", lambda: not through_gateway(team), 60)
+        seen = stop()
+    assert_none_lost(seen)
+    assert team.get("service", "digits")["spec"]["clusterIP"] == address
+
+
+def ready_gateways(team: Team) -> int:
+    found = [item for item in team.all("deployments", GATEWAYS) if item["metadata"]["name"] == GATEWAY]
+    return sum(item.get("status", {}).get("readyReplicas", 0) for item in found)
+
+
+def test_a_new_model_takes_over_behind_the_gateway(team: Team, uris: Mapping[str, str]) -> None:
+    served = behind_gateway(team, uris["digits"], runtime={"drain": "5s"})
+    old = served.status()["stable"]
+    with team.traffic(BODY, served, kinds=KINDS) as stop:
+        team.deploy("digits", uris["digits-v2"], runtime={"drain": "5s"})
+        team.until_ready(served)
+        team.until("the old revision is gone", lambda: old not in team.names("deployments"))
+        seen = stop()
+    assert_none_lost(seen)
+    assert set(seen.versions) == {"1", "2"}
+    assert through_gateway(team)
+
+
+def test_it_serves_on_without_a_controller_and_follows_the_next_one(team: Team, uris: Mapping[str, str]) -> None:
+    served = behind_gateway(team, uris["digits"], runtime={"drain": "5s"})
+    scale = ("-n", SYSTEM, "scale", "deployment", "plimsoll")
+    with team.traffic(BODY, served, kinds=KINDS) as stop:
+        team.testbed.kubectl.run(*scale, "--replicas=0")
+        gone = ("-n", SYSTEM, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=controller")
+        team.testbed.kubectl.run(*gone, "--timeout=60s", timeout_s=70)
+        team.deploy("digits", uris["digits-v2"], runtime={"drain": "5s"})
+        team.testbed.kubectl.run(*scale, "--replicas=2")
+        team.until("the new model is promoted", served.is_ready)
+        seen = stop()
+    assert_none_lost(seen)
+    assert set(seen.versions) == {"1", "2"}
+
+
+def test_gateways_that_restart_lose_nothing(team: Team, uris: Mapping[str, str]) -> None:
+    served = behind_gateway(team, uris["digits"])
+    with team.traffic(BODY, served, kinds=KINDS) as stop:
+        team.kubectl("rollout", "restart", f"deployment/{GATEWAY}")
+        team.kubectl("rollout", "status", f"deployment/{GATEWAY}", "--timeout=180s", timeout_s=190)
+        seen = stop()
+    assert_none_lost(seen)
+
+
+def test_the_last_model_leaves_the_gateways_for_the_next_one(team: Team, uris: Mapping[str, str]) -> None:
+    behind_gateway(team, uris["digits"])
+    team.kubectl("delete", "mdep", "digits")
+    team.until("the model is gone", lambda: "digits" not in team.names("services"))
+    assert ready_gateways(team) == 2
+    again = team.deploy("digits", uris["digits"])
+    team.until_ready(again)
+    team.until("requests go through the gateway", lambda: through_gateway(team), 60)
