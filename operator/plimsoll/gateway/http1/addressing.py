@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from plimsoll.gateway.http1.refusals import Reason, Refusal
 
@@ -23,7 +23,8 @@ _INFERENCE = frozenset({b"infer", b"generate", b"generate_stream"})
 _HOST = re.compile(rb"[A-Za-z0-9_.-]*(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
 
 
-class Call(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Call:
     """What is asked of which model.
 
     Attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from plimsoll.gateway.http1.fields import (
     CHUNKED,
@@ -30,7 +30,8 @@ class BrokenAnswer(Exception):  # noqa: N818 - what the server sent
     """The server did not send an answer that can be told from what follows it."""
 
 
-class AnswerHead(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AnswerHead:
     """What the gateway needs of a head.
 
     Attributes:
@@ -46,6 +47,10 @@ class AnswerHead(NamedTuple):
     keep_alive: bool
     forward: bytes
     informational: bool
+
+    def resized(self, length: int, forward: bytes) -> AnswerHead:
+        """Returns the same head with another length."""
+        return AnswerHead(self.status, length, self.keep_alive, forward, self.informational)
 
 
 def find_end(data: bytes, limits: Limits) -> int:

@@ -71,7 +71,7 @@ class Remembered(Generic[Head]):
         if length > self._most:
             return None
         forward = self._forward_before + digits[0] + self._forward_after
-        told = cast("Head", head._replace(length=length, forward=forward))
+        told = cast("Head", head.resized(length, forward))
         return told, digits.end() + len(self._after)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from plimsoll.core.routing.headers import CANDIDATE_HEADER
 from plimsoll.gateway.http1.addressing import Call, is_host, resolve
@@ -29,7 +29,8 @@ _READ = READ_FROM_REQUESTS | {_CANDIDATE}
 _DROPPED = HOP_BY_HOP | {b"expect"}
 
 
-class RequestHead(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RequestHead:
     """What the gateway needs of a head.
 
     Attributes:
@@ -52,6 +53,20 @@ class RequestHead(NamedTuple):
     wants_candidate: bool
     forward: bytes
     as_received: bool
+
+    def resized(self, length: int, forward: bytes) -> RequestHead:
+        """Returns the same head with another length."""
+        return RequestHead(
+            self.call,
+            self.method,
+            self.target,
+            length,
+            self.keep_alive,
+            self.expects,
+            self.wants_candidate,
+            forward,
+            self.as_received,
+        )
 
 
 def find_end(data: bytes, limits: Limits) -> int:

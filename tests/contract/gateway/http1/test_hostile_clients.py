@@ -167,7 +167,7 @@ async def test_a_client_that_takes_no_byte_stops_the_server_from_sending() -> No
 
 async def test_a_slow_client_slows_nobody_else() -> None:
     """The connection to the server is free when the answer has ended, although the client has yet to read it."""
-    limits = Limits(response_s=2.0)
+    limits = Limits(response_s=5.0)
     async with scripted(saying(ok(b"x" * 200_000))) as server, gateway(limits, port=server.port) as subject:
         subject.route([server.ip])
         sock, _ = await read_slowly(subject, infer() * 200)

@@ -11,6 +11,8 @@ from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.refusals import Reason
 
 FAILED = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2\r\n\r\n{}"
+PATIENT = Limits(race_s=30.0)
+"""So that a busy machine does not make a race look like a slow server."""
 WRONG = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}"
 
 
@@ -128,7 +130,7 @@ async def test_a_connection_that_the_server_closed_while_it_was_idle_is_nobodys_
         else:
             asked.writer.write(ok())
 
-    async with scripted(close_at_the_second) as server, gateway(port=server.port) as subject:
+    async with scripted(close_at_the_second) as server, gateway(PATIENT, port=server.port) as subject:
         subject.route([server.ip])
         client = await subject.connect()
         answers = [await client.ask(infer()) for _ in range(3)]
@@ -147,7 +149,7 @@ async def test_a_server_that_dies_of_every_request_is_not_excused() -> None:
         else:
             asked.writer.close()
 
-    async with scripted(die_but_once) as server, gateway(port=server.port) as subject:
+    async with scripted(die_but_once) as server, gateway(PATIENT, port=server.port) as subject:
         subject.route([server.ip])
         client = await subject.connect()
         assert [(await client.ask(infer())).status for _ in range(2)] == [200, 502]
@@ -209,3 +211,21 @@ async def test_an_endpoint_that_does_not_accept_is_passed_over() -> None:
             subject.route([server.ip, "127.0.0.5"])
             assert {(await subject.ask(infer())).status for _ in range(2)} == {200}
             assert (Outcome.BROKEN, "pod-5") in subject.records["r1"].ends
+
+
+async def test_a_server_that_dies_after_a_while_is_not_excused_by_a_reused_connection() -> None:
+    async def die_later(asked: Asked) -> None:
+        await asked.read_body()
+        if asked.number == 1:
+            await asyncio.sleep(0.2)
+            asked.writer.close()
+        else:
+            asked.writer.write(ok())
+
+    async with scripted(die_later) as server, gateway(Limits(race_s=0.1), port=server.port) as subject:
+        subject.route([server.ip])
+        client = await subject.connect()
+        assert [(await client.ask(infer())).status for _ in range(3)] == [200, 502, 200]
+        client.close()
+        assert subject.records["r1"].outcomes == [Outcome.SUCCEEDED, Outcome.BROKEN, Outcome.SUCCEEDED]
+        assert subject.meter.reconnects == 0
