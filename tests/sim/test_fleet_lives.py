@@ -261,7 +261,7 @@ def test_a_crash_before_any_write_changes_no_end(name: str) -> None:
         max_size=8,
     )
 )
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_whatever_happens_and_wherever_it_dies_it_comes_to_rest_in_the_one_right_place(
     story: list[tuple[str, int, float]],
 ) -> None:

@@ -95,7 +95,7 @@ def run(data: bytes, cuts: list[int]) -> tuple[list[bytes], list[int]]:
 ABOUT_MEANING = {403, 404, 501, 417}
 
 
-@settings(max_examples=600)
+@settings(max_examples=250)
 @given(st.lists(damaged(), min_size=1, max_size=3), st.lists(st.integers(0, 1500), max_size=10))
 def test_the_pieces_make_no_difference(messages: list[bytes], cuts: list[int]) -> None:
     data = b"".join(messages)

@@ -156,7 +156,7 @@ class Sending(RuleBasedStateMachine):
             assert self.ended.get(number) == self.to_end.get(number)
 
 
-Sending.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
+Sending.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestSending = Sending.TestCase
 
 
