@@ -66,6 +66,11 @@ class Peer:
         """Reads what a client sends first."""
         return await self._reader.readexactly(len(frames.PREFACE))
 
+    def credited(self, stream: int) -> int:
+        """Bytes that the other side has granted on a stream, beyond its initial window."""
+        updates = [payload for kind, _, on, payload in self.seen if (kind, on) == (frames.WINDOW_UPDATE, stream)]
+        return sum(frames.read_uint(payload) for payload in updates)
+
     def head(self, stream: int, fields: Fields | None = None, *, ended: bool = False) -> None:
         block = self.encoder.encode(fields or REQUEST)
         self.send(frames.headers(stream, block, ended=ended))

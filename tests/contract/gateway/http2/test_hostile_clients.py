@@ -317,6 +317,18 @@ async def test_padding_and_priority_do_no_harm() -> None:
         assert (await peer.answer(1))["grpc-status"] == "0"
 
 
+async def test_padding_is_credited_like_what_it_pads() -> None:
+    async with attacked(Limits(stream_window=65_535)) as (_, _, peer):
+        peer.begin()
+        peer.head(1)
+        whole = message(bytes(200))
+        for position in range(150):
+            peer.send(frame(DATA, PADDED, 1, b"\xff" + whole[position : position + 1] + bytes(255)))
+        await peer.until(lambda: peer.credited(1) > 30_000)
+        peer.body(1, whole[150:])
+        assert (await peer.answer(1))["grpc-status"] == "0"
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64])
 async def test_bytes_may_come_in_any_portions(size: int) -> None:
     async with attacked() as (_, _, peer):

@@ -51,6 +51,7 @@ def answer(peer: Peer, stream: int, payload: bytes = b"answer") -> None:
 async def serves(peer: Peer, *settings: tuple[Setting, int]) -> None:
     """Answers every call when it is whole."""
     await preface(peer, *settings)
+    peer.send(frames.window_update(0, 1 << 24))
     done: set[int] = set()
     while True:
         await peer.until(lambda: bool(peer.ended - done), 60)
@@ -252,6 +253,51 @@ async def test_a_pod_that_accepts_and_is_no_server(script: Script) -> None:
         assert said["grpc-status"] == "14"
         assert "could not be reached" in said["grpc-message"]
         assert gateway.record("r1").ends == [(Outcome.BROKEN, "0")]
+
+
+async def test_a_second_attempt_credits_no_byte_twice() -> None:
+    async def breaks_off(peer: Peer) -> None:
+        await preface(peer, (Setting.INITIAL_WINDOW_SIZE, 1 << 20))
+        peer.send(frames.window_update(0, 1 << 20))
+        await peer.until(lambda: len(peer.data.get(1, b"")) == len(body))
+
+    async def serves_the_same(peer: Peer) -> None:
+        await serves(peer, (Setting.INITIAL_WINDOW_SIZE, 1 << 20))
+
+    body = message(bytes(50_000))
+    tried = 0
+    async with between(breaks_off, serves_the_same, limits=Limits(stream_window=65_535)) as (gateway, peer):
+        for stream in range(1, 9, 2):
+            peer.head(stream)
+            for start in range(0, len(body), 16_384):
+                peer.body(stream, body[start : start + 16_384], ended=False)
+            broken = len(gateway.record("r1").ends) + 1
+            await peer.until(lambda stream=stream: peer.credited(stream) > 0)
+            await asyncio.sleep(0.05)
+            tried += len(gateway.record("r1").ends) == broken
+            peer.body(stream, b"", ended=True)
+            assert (await peer.answer(stream))["grpc-status"] == "0"
+            assert peer.credited(stream) <= len(body)
+        assert tried > 0
+
+
+async def test_a_call_that_waits_for_a_stream_survives_the_connection_it_waits_for() -> None:
+    connections = 0
+
+    async def one_at_a_time(peer: Peer) -> None:
+        nonlocal connections
+        connections += 1
+        if connections > 1:
+            await serves(peer)
+        await preface(peer, (Setting.MAX_CONCURRENT_STREAMS, 1))
+        await peer.until(lambda: 1 in peer.ended)
+        await asyncio.sleep(0.1)
+
+    async with between(one_at_a_time, limits=Limits(upstream_connections=1)) as (gateway, peer):
+        peer.call(1)
+        peer.call(3)
+        assert [(await peer.answer(stream))["grpc-status"] for stream in (1, 3)] == ["14", "0"]
+        assert sorted(gateway.record("r1").outcomes) == [Outcome.SUCCEEDED, Outcome.BROKEN]
 
 
 async def never_answers(peer: Peer) -> None:

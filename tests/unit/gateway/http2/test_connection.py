@@ -8,12 +8,15 @@ from typing import Any, cast
 import pytest
 from hpack import Encoder
 from tests.support.grpc_gateway import Recorded, revision, table
+from tests.support.http2_peer import REQUEST, message
 
+from plimsoll.core.routing.table import Endpoint, RevisionRoute
 from plimsoll.gateway.http2 import frames
 from plimsoll.gateway.http2.client_connection import ClientConnection
 from plimsoll.gateway.http2.frames import DATA, GOAWAY, HEADERS, PING, PREFACE, FrameReader, frame
 from plimsoll.gateway.http2.limits import Limits
-from plimsoll.gateway.http2.switchboard import Switchboard
+from plimsoll.gateway.http2.switchboard import Connect, Switchboard
+from plimsoll.gateway.http2.upstream_connection import UpstreamConnection
 from plimsoll.gateway.http2.violations import ErrorCode
 from plimsoll.gateway.targets import Targets
 
@@ -73,10 +76,12 @@ async def clock() -> Clock:
     return Clock()
 
 
-def client(clock: Clock, limits: Limits) -> tuple[ClientConnection, Memory]:
+def client(
+    clock: Clock, limits: Limits, route: RevisionRoute | None = None, connect: Connect | None = None
+) -> tuple[ClientConnection, Memory]:
     targets = Targets(lambda *_: Recorded(), lambda: b"key")
-    targets.apply(table(revision("r1")))
-    connection, transport = ClientConnection(Switchboard(targets, clock, limits)), Memory()
+    targets.apply(table(route or revision("r1")))
+    connection, transport = ClientConnection(Switchboard(targets, clock, limits, connect)), Memory()
     transport.protocol = connection
     connection.connection_made(cast("asyncio.BaseTransport", transport))
     connection.data_received(PREFACE + frames.settings([]) + frame(frames.SETTINGS, frames.ACK, 0))
@@ -106,6 +111,36 @@ async def test_refusals_count_as_well(clock: Clock) -> None:
         stream += 2
         assert len(transport.buffer) < 7000
     assert {kind for kind, *_ in transport.read_by_peer()} == {HEADERS}
+
+
+async def test_an_answer_waits_for_a_client_that_reads_slowly_and_then_goes_on(clock: Clock) -> None:
+    pod = Memory()
+
+    async def connect(connection: UpstreamConnection, _: Endpoint) -> None:
+        pod.protocol = connection
+        connection.connection_made(cast("asyncio.BaseTransport", pod))
+
+    limits = Limits(buffered=1000, collected=1000)
+    connection, transport = client(clock, limits, revision("r1", "a"), connect)
+    connection.data_received(frames.headers(1, Encoder().encode(REQUEST), ended=False))
+    connection.data_received(frame(DATA, frames.END_STREAM, 1, message()))
+    await asyncio.sleep(0)
+    head, trailers = Encoder(), [("grpc-status", "0")]
+    pod.protocol.data_received(frames.settings([]) + frame(frames.SETTINGS, frames.ACK, 0))
+    pod.protocol.data_received(frames.headers(1, head.encode([(":status", "200")]), ended=False))
+    body = bytes(range(250)) * 100
+    for start in range(0, len(body), 500):
+        pod.protocol.data_received(frame(DATA, 0, 1, body[start : start + 500]))
+        assert len(transport.buffer) < 3000
+    pod.protocol.data_received(frames.headers(1, head.encode(trailers), ended=True))
+    assert connection.sender.held > 20_000
+    came: list[frames.Frame] = []
+    while transport.buffer:
+        came += transport.read_by_peer()
+    assert b"".join(payload for kind, _, _, payload in came if kind == DATA) == body
+    assert (came[0][0], came[-1][0]) == (HEADERS, HEADERS)
+    assert connection.streams == {}
+    await asyncio.sleep(0)
 
 
 async def test_an_idle_client_is_asked_to_go_and_then_sent_away(clock: Clock) -> None:
