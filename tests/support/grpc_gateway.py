@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from tests.support.recorded import Recorded
 
 from plimsoll.api.routing import Traffic
-from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
 from plimsoll.gateway.http2.connection import as_protocol
 from plimsoll.gateway.http2.limits import Limits
@@ -17,29 +18,6 @@ from plimsoll.gateway.http2.listener import GrpcListener
 from plimsoll.gateway.http2.switchboard import Switchboard
 from plimsoll.gateway.http2.upstream_connection import UpstreamConnection
 from plimsoll.gateway.targets import Targets
-
-
-@dataclass
-class Recorded:
-    """A recorder that remembers."""
-
-    arrivals: int = 0
-    ends: list[tuple[Outcome, str]] = field(default_factory=list)
-    rescues: int = 0
-
-    def arrived(self) -> None:
-        self.arrivals += 1
-
-    def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None:
-        assert latency_s >= 0
-        self.ends.append((outcome, pod))
-
-    def rescued(self) -> None:
-        self.rescues += 1
-
-    @property
-    def outcomes(self) -> list[Outcome]:
-        return [outcome for outcome, _ in self.ends]
 
 
 @dataclass

@@ -8,36 +8,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+from tests.support.recorded import Recorded
+
 from plimsoll.api.routing import Traffic
-from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.listener import Listener
 from plimsoll.gateway.http1.refusals import Reason
 from plimsoll.gateway.targets import Targets
-
-
-@dataclass
-class Record:
-    """What one revision's recorder was told."""
-
-    arrivals: int = 0
-    ends: list[tuple[Outcome, str]] = field(default_factory=list)
-    rescues: int = 0
-
-    def arrived(self) -> None:
-        self.arrivals += 1
-
-    def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None:
-        assert latency_s >= 0
-        self.ends.append((outcome, pod))
-
-    def rescued(self) -> None:
-        self.rescues += 1
-
-    @property
-    def outcomes(self) -> list[Outcome]:
-        return [outcome for outcome, _ in self.ends]
 
 
 @dataclass
@@ -65,7 +43,7 @@ class Gateway:
     listener: Listener
     targets: Targets
     port: int
-    records: dict[str, Record]
+    records: dict[str, Recorded]
     meter: Meter
     epoch: int = 0
 
@@ -165,8 +143,8 @@ class Client:
 @asynccontextmanager
 async def gateway(limits: Limits | None = None, *, port: int) -> AsyncIterator[Gateway]:
     """Runs while the context lasts; `port` is the one of the model servers."""
-    records: dict[str, Record] = {}
-    targets = Targets(lambda _, revision: records.setdefault(revision, Record()), lambda: b"key")
+    records: dict[str, Recorded] = {}
+    targets = Targets(lambda _, revision: records.setdefault(revision, Recorded()), lambda: b"key")
     meter = Meter()
     listener = Listener(targets, replace(limits or Limits(), upstream_port=port), meter)
     running = Gateway(listener, targets, await listener.start("127.0.0.1", 0), records, meter)

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pytest
 from hpack import Encoder
-from tests.support.grpc_gateway import Recorded, revision, table
+from tests.support.grpc_gateway import revision, table
 from tests.support.http2_peer import REQUEST, message
+from tests.support.recorded import Recorded
 
 from plimsoll.core.routing.table import Endpoint, RevisionRoute
 from plimsoll.gateway.http2 import frames
