@@ -6,13 +6,11 @@ A fake, because a real server refuses a stream or breaks a frame only when it li
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
-from hpack import Encoder
-from tests.support.grpc_gateway import Gateway, eventually, revision, running_gateway, table
-from tests.support.http2_peer import Fields, Peer, client_of, message, pod_that
+from tests.support.grpc_gateway import eventually
+from tests.support.http2_peer import Peer, message
+from tests.support.http2_pods import HEAD, OK, Script, after_call, answer, between, encoded, preface, serves
 
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.gateway.http2 import frames
@@ -31,69 +29,6 @@ from plimsoll.gateway.http2.frames import (
 )
 from plimsoll.gateway.http2.limits import Limits
 from plimsoll.gateway.http2.violations import ErrorCode
-
-Script = Callable[[Peer], Awaitable[None]]
-HEAD: Fields = [(":status", "200"), ("content-type", "application/grpc")]
-OK: Fields = [("grpc-status", "0")]
-
-
-async def preface(peer: Peer, *settings: tuple[Setting, int]) -> None:
-    await peer.preface()
-    peer.send(frames.settings(settings))
-
-
-def answer(peer: Peer, stream: int, payload: bytes = b"answer") -> None:
-    peer.head(stream, HEAD)
-    peer.body(stream, payload, ended=False)
-    peer.head(stream, OK, ended=True)
-
-
-async def serves(peer: Peer, *settings: tuple[Setting, int]) -> None:
-    """Answers every call when it is whole."""
-    await preface(peer, *settings)
-    peer.send(frames.window_update(0, 1 << 24))
-    done: set[int] = set()
-    while True:
-        await peer.until(lambda: bool(peer.ended - done), 60)
-        for stream in peer.ended - done:
-            done.add(stream)
-            answer(peer, stream)
-
-
-@asynccontextmanager
-async def between(*scripts: Script, limits: Limits | None = None) -> AsyncIterator[tuple[Gateway, Peer]]:
-    """A client, the gateway, and pods that run scripts, as pods `0`, `1`, ... of one revision."""
-    async with pods_that(scripts) as ports:
-        routes = table(revision("r1", *ports))
-        async with running_gateway(routes, ports, limits, tick_s=0.02) as gateway, client_of(gateway.port) as peer:
-            peer.begin()
-            yield gateway, peer
-            await eventually(lambda: gateway.outstanding == 0, "a call was left behind")
-            assert len(gateway.record("r1").ends) == gateway.record("r1").arrivals
-            assert gateway.board.replay.held == 0
-
-
-@asynccontextmanager
-async def pods_that(scripts: tuple[Script, ...]) -> AsyncIterator[dict[str, int]]:
-    async with AsyncExitStack() as stack:
-        yield {str(number): await stack.enter_async_context(pod_that(script)) for number, script in enumerate(scripts)}
-
-
-def after_call(*parts: bytes, stays_s: float = 60) -> Script:
-    """A pod that sends these bytes when the first call of a connection is whole, and closes a while later."""
-
-    async def script(peer: Peer) -> None:
-        await preface(peer)
-        await peer.until(lambda: 1 in peer.ended)
-        peer.send(*parts)
-        await peer.until_closed(stays_s)
-
-    return script
-
-
-def encoded(fields: Fields, *, ended: bool = False) -> bytes:
-    return frames.headers(1, Encoder().encode(fields), ended=ended)
-
 
 BREAKING: list[tuple[str, bytes]] = [
     ("garbage", b"\xff" * 100),
@@ -134,102 +69,6 @@ async def test_nothing_of_it_is_seen_where_another_pod_answers(parts: bytes) -> 
         record = gateway.record("r1")
         assert record.arrivals == 6
         assert record.outcomes.count(Outcome.BROKEN) == record.rescues > 0
-
-
-UNPROCESSED = [
-    ("REFUSED_STREAM", frames.reset(1, ErrorCode.REFUSED_STREAM)),
-    ("GOAWAY below it", frames.goaway(0, ErrorCode.NO_ERROR)),
-]
-
-
-@pytest.mark.parametrize("parts", [row[1] for row in UNPROCESSED], ids=[row[0] for row in UNPROCESSED])
-async def test_a_call_that_was_not_processed_goes_to_a_fresh_connection_of_the_only_pod(parts: bytes) -> None:
-    connections = 0
-
-    async def script(peer: Peer) -> None:
-        nonlocal connections
-        connections += 1
-        if connections > 1:
-            await serves(peer)
-        await preface(peer)
-        await peer.until(lambda: 1 in peer.heads)
-        peer.send(parts)
-        if parts[3] == frames.RST_STREAM:
-            await peer.until(lambda: 3 in peer.ended)
-            answer(peer, 3)
-        await peer.until_closed(60)
-
-    async with between(script) as (gateway, peer):
-        peer.call(1)
-        said = await peer.answer(1)
-        assert (said["grpc-status"], peer.data[1]) == ("0", b"answer")
-        assert "x-plimsoll-attempt" not in peer.heads[1][0]
-        assert gateway.record("r1").ends == [(Outcome.SUCCEEDED, "0")]
-        assert gateway.board.counters.unprocessed == 1
-
-
-async def test_a_pod_that_refuses_everything_is_not_asked_for_ever() -> None:
-    async def script(peer: Peer) -> None:
-        await preface(peer)
-        refused: set[int] = set()
-        while True:
-            await peer.until(lambda: bool(peer.heads.keys() - refused), 60)
-            for stream in peer.heads.keys() - refused:
-                refused.add(stream)
-                peer.send(frames.reset(stream, ErrorCode.REFUSED_STREAM))
-
-    async with between(script) as (gateway, peer):
-        peer.call(1)
-        assert (await peer.answer(1))["grpc-status"] == "14"
-        assert gateway.board.counters.unprocessed == 3
-
-
-async def test_goaway_lets_the_calls_below_it_finish() -> None:
-    async def script(peer: Peer) -> None:
-        await preface(peer)
-        if not served:
-            served.append(peer)
-            await peer.until(lambda: 3 in peer.ended)
-            peer.send(frames.goaway(1, ErrorCode.NO_ERROR))
-            await asyncio.sleep(0.1)
-            answer(peer, 1, b"old")
-            await peer.until_closed(60)
-        else:
-            await peer.until(lambda: 1 in peer.ended)
-            answer(peer, 1, b"new")
-            await peer.until_closed(60)
-
-    served: list[Peer] = []
-    async with between(script) as (gateway, peer):
-        peer.call(1)
-        peer.call(3)
-        assert {(await peer.answer(stream))["grpc-status"] for stream in (1, 3)} == {"0"}
-        assert (peer.data[1], peer.data[3]) == (b"old", b"new")
-        assert gateway.record("r1").outcomes == [Outcome.SUCCEEDED] * 2
-        await eventually(lambda: served[0].is_closed, "the old connection stayed open")
-
-
-async def test_a_pod_that_allows_few_streams_gets_more_connections() -> None:
-    most: list[int] = []
-
-    async def script(peer: Peer) -> None:
-        await preface(peer, (Setting.MAX_CONCURRENT_STREAMS, 2))
-        done: set[int] = set()
-        while True:
-            await peer.until(lambda: bool(peer.ended - done), 60)
-            most.append(len(peer.heads.keys() - done))
-            await asyncio.sleep(0.02)
-            for stream in sorted(peer.ended - done)[:1]:
-                done.add(stream)
-                answer(peer, stream)
-
-    async with between(script, limits=Limits(upstream_connections=3)) as (gateway, peer):
-        for stream in range(1, 41, 2):
-            peer.call(stream)
-        for stream in range(1, 41, 2):
-            assert (await peer.answer(stream))["grpc-status"] == "0"
-        assert max(most) <= 2
-        assert len(gateway.board.connections()) == 4
 
 
 async def silence(peer: Peer) -> None:
