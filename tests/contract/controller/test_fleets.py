@@ -79,7 +79,7 @@ async def test_the_first_model_deployment_brings_them_and_the_next_looks_write_n
         assert to_fleet(operated) == BIRTH
         operated.apply(name="letters")
         await operated.becomes_ready("letters")
-        await operated.passes(700, step_s=1)
+        await operated.passes(700, step_s=4)
         assert to_fleet(operated) == BIRTH, "nor when everything is read anew"
     async with operated.controller(gateway=ON) as running:
         await ready(operated, running)
@@ -107,7 +107,7 @@ async def test_it_needs_no_more_rights_than_the_chart_grants(operated: World) ->
     async with operated.controller(gateway=ON) as running:
         await ready(operated, running)
         operated.delete(MODELDEPLOYMENTS)
-        await operated.passes(605, step_s=1)
+        await operated.passes(605, step_s=4)
         await operated.until(lambda: gateways(operated) is None)
     async with operated.controller() as running:
         await operated.until(operated.leader)
@@ -121,12 +121,12 @@ async def test_they_go_ten_minutes_after_the_last_although_the_controller_restar
         await ready(operated, running)
         operated.delete(MODELDEPLOYMENTS)
         await operated.until(lambda: RETIRED_AT_ANNOTATION in found(operated)["metadata"]["annotations"])
-        await operated.passes(300, step_s=1)
+        await operated.passes(300, step_s=4)
     async with operated.controller(gateway=ON) as running:
         await operated.until(lambda: running.fleet().phase is FleetPhase.REMOVING)
-        await operated.passes(270, step_s=1)
+        await operated.passes(270, step_s=4)
         assert parts(operated) == [DEPLOYMENTS.kind, *(one.kind for one in COMPANIONS)]
-        await operated.passes(60, step_s=1)
+        await operated.passes(60, step_s=4)
         assert parts(operated) == []
         assert running.fleet().phase is FleetPhase.ABSENT
     assert to_fleet(operated)[len(BIRTH) :] == [f"apply Deployment {GATEWAY_NAME}", f"delete Deployment {GATEWAY_NAME}"]
@@ -138,9 +138,9 @@ async def test_a_model_deployment_at_minute_nine_keeps_them(operated: World) -> 
         await ready(operated, running)
         before = found(operated)
         operated.delete(MODELDEPLOYMENTS)
-        await operated.passes(540, step_s=1)
+        await operated.passes(540, step_s=4)
         operated.apply()
-        await operated.passes(300, step_s=1)
+        await operated.passes(300, step_s=4)
         after = found(operated)
         assert running.fleet().phase is FleetPhase.READY
     assert (after["metadata"]["uid"], after["metadata"]["generation"]) == (
@@ -179,7 +179,7 @@ async def test_killed_in_mid_birth_and_its_reason_gone_nothing_is_left(operated:
         await operated.until(cut.done.is_set)
     operated.delete(MODELDEPLOYMENTS)
     async with operated.controller(gateway=ON):
-        await operated.passes(640, step_s=1)  # the dead one's lease has to run out
+        await operated.passes(640, step_s=4)  # the dead one's lease has to run out
     assert parts(operated) == []
 
 
@@ -207,7 +207,7 @@ async def test_a_strangers_object_is_left_alone_until_it_goes(operated: World, r
         await operated.becomes_ready()  # users are served without
         assert (as_made(operated, resource), parts(operated)) == (before, [resource.kind])
         operated.delete(resource, GATEWAY_NAME)
-        await operated.passes(60, step_s=1)
+        await operated.passes(60, step_s=4)
         await ready(operated, running)
 
 
@@ -237,7 +237,7 @@ async def test_a_refusal_is_told_and_cured_without_a_restart(
         await operated.until(lambda: turns("refused", FLEET_RECONCILES) >= before + 3)
         assert found(operated)["spec"]["replicas"] == 0, "no pod without what it needs"
         operated.journal.clear()
-        await operated.passes(60, step_s=1)
+        await operated.passes(60, step_s=4)
         await ready(operated, running)
         assert running.fleet().trouble is None
 
@@ -247,7 +247,7 @@ async def test_a_namespace_that_terminates_is_left_alone(operated: World) -> Non
     operated.api.cluster.terminating.add(TEAM)
     async with operated.controller(gateway=ON) as running:
         await operated.until(operated.leader)
-        await operated.passes(120, step_s=1)
+        await operated.passes(120, step_s=4)
         assert running.fleet().phase is FleetPhase.ABSENT
     assert len(to_fleet(operated)) <= 3, "it is tried when something changes, and not again and again"
 
@@ -258,7 +258,7 @@ async def test_a_part_that_somebody_deletes_is_back_within_minutes(operated: Wor
     async with operated.controller(gateway=ON, resyncPeriod="1m") as running:
         await ready(operated, running)
         operated.delete(resource, GATEWAY_NAME)
-        await operated.passes(420, step_s=1)
+        await operated.passes(420, step_s=4)
         assert operated.find(resource, GATEWAY_NAME)
 
 
@@ -307,12 +307,12 @@ async def test_a_few_namespaces_at_a_time_are_upgraded_and_what_does_not_start_s
     operated.stuck[""] = PENDING
     async with operated.controller(**upgrade()) as running:
         await operated.until(lambda: upgraded(operated))
-        await operated.passes(120, step_s=0.5)
+        await operated.passes(120, step_s=1.5)
         assert upgraded(operated) == ["a", "b"]
         assert all(running.fleet(team).ready == 2 for team in TEAMS), "the old ones serve on"
         operated.stuck.clear()
         operated.workloads.nudge()
-        await operated.passes(120, step_s=0.5)
+        await operated.passes(120, step_s=1.5)
         assert upgraded(operated) == TEAMS
         await operated.until(lambda: all(running.fleet(team).ready == 2 for team in TEAMS))
 
@@ -321,10 +321,10 @@ async def test_a_namespace_in_a_roll_out_is_upgraded_after_it_and_holds_up_no_ot
     await five_fleets(operated)
     weights(operated, "a", 50)
     async with operated.controller(**upgrade()):
-        await operated.passes(120, step_s=0.5)
+        await operated.passes(120, step_s=1.5)
         assert upgraded(operated) == TEAMS[1:]
         weights(operated, "a", 0)
-        await operated.passes(60, step_s=0.5)
+        await operated.passes(60, step_s=1.5)
         assert upgraded(operated) == TEAMS
 
 
@@ -334,7 +334,7 @@ async def test_a_namespace_that_refuses_its_upgrade_holds_up_no_other(operated: 
         403, times=None, where=lambda a: a.namespace in {"a", "b"} and a.name == GATEWAY_NAME and is_write(a)
     )
     async with operated.controller(**upgrade()) as running:
-        await operated.passes(120, step_s=0.5)
+        await operated.passes(120, step_s=1.5)
         assert upgraded(operated) == TEAMS[2:]
         assert (running.fleet("a").phase, running.fleet("a").trouble is not None) == (FleetPhase.READY, True)
 
@@ -358,7 +358,7 @@ async def test_switched_off_they_go(operated: World) -> None:
         await ready(operated, running)
     async with operated.controller() as running:
         await operated.until(lambda: running.fleet().phase is FleetPhase.REMOVING)
-        await operated.passes(75, step_s=0.5)
+        await operated.passes(75, step_s=1.5)
         assert parts(operated) == []
         await operated.becomes_ready()
 
@@ -386,9 +386,9 @@ async def test_who_subscribes_is_told_of_each_change_and_of_nothing_else(operate
         assert phases[0] is FleetPhase.CREATING
         assert phases[-1] is FleetPhase.READY
         count = len(told)
-        await operated.passes(60, step_s=0.5)
+        await operated.passes(60, step_s=1.5)
         assert len(told) == count
         operated.delete(MODELDEPLOYMENTS)
-        await operated.passes(615, step_s=1)
+        await operated.passes(615, step_s=4)
         assert [phase for _, phase in told[-2:]] == [FleetPhase.REMOVING, FleetPhase.ABSENT]
         assert {namespace for namespace, _ in told} == {TEAM}
