@@ -1,6 +1,7 @@
 """Requests that wait, are refused, or run out of time: what clients see over real sockets, and what is recorded."""
 
 import asyncio
+import random
 from dataclasses import dataclass, field
 
 import pytest
@@ -257,3 +258,47 @@ async def test_all_pods_together_have_no_more_than_the_spec_says() -> None:
             assert (await client.answer()).status == 200
             client.close()
         assert len(one.asked) + len(other.asked) == 3
+
+
+async def test_a_crowd_of_which_some_hang_up_some_are_late_and_pods_come_and_go() -> None:
+    """Whatever happens, each arrival has one end, and nothing is left at a pod, in the line or in the count."""
+    chance = random.Random(7)  # noqa: S311 - the same crowd every time
+
+    async def answer_at_times(asked: Asked) -> None:
+        await asked.read_body()
+        await asyncio.sleep(chance.uniform(0, 0.02))
+        if chance.random() < 0.05:
+            asked.reset()
+        else:
+            asked.writer.write(ok())
+
+    async def visit(subject: Gateway) -> int:
+        await asyncio.sleep(chance.uniform(0, 1))
+        client = await subject.connect()
+        fields = b"X-Plimsoll-Timeout-Ms: 50\r\n" if chance.random() < 0.2 else b""
+        asking = asyncio.create_task(client.ask(infer(head=fields)))
+        if chance.random() < 0.2:
+            await asyncio.sleep(chance.uniform(0, 0.1))
+            client.close()
+        try:
+            return (await asking).status
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return 0
+        finally:
+            client.close()
+
+    limits = RequestLimits(outstanding=2, max_queue=30, max_wait_s=0.2)
+    async with (
+        scripted(answer_at_times) as one,
+        scripted(answer_at_times, "127.0.0.3", one.port) as other,
+        gateway(port=one.port) as subject,
+    ):
+        subject.route([one.ip, other.ip], limits=limits)
+        visits = [asyncio.create_task(visit(subject)) for _ in range(600)]
+        for pods in ([one.ip], [other.ip], [], [one.ip, other.ip]):
+            await asyncio.sleep(0.2)
+            subject.route(pods, limits=limits)
+        statuses = set(await asyncio.gather(*visits))
+        await until(lambda: subject.outstanding == 0 and subject.targets.models["digits"].queue.in_service == 0)
+        assert {200, 503} <= statuses <= {0, 200, 502, 503, 504}
+        assert subject.targets.models["digits"].queue.length == 0
