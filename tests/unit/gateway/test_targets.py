@@ -13,6 +13,7 @@ class Counter:
 
     def __init__(self) -> None:
         self.arrivals = 0
+        self.queued = 0
 
     def arrived(self) -> None:
         self.arrivals += 1

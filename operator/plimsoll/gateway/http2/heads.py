@@ -41,6 +41,10 @@ class RequestHead:
     block: bytes
     http_status: int | None = None
 
+    def time_left_s(self, started_at: float, now: float) -> float | None:
+        """Returns how long the caller still waits, in seconds; None without limit."""
+        return None if self.timeout_s is None else started_at + self.timeout_s - now
+
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
