@@ -270,3 +270,33 @@ class RoutedSimulation(Simulation):
             assert len(pods) == deployment["spec"]["replicas"], f"{name} has {pods}"
             for pod in pods:
                 assert not self.cluster.stores[Kind.POD][pod]["metadata"].get("annotations"), f"{pod} is marked"
+
+
+@dataclass
+class ScalingSimulation(RoutedSimulation):
+    """One good model whose replicas change all the time, so that pods drain whatever else happens."""
+
+    def _acts(self) -> list[Callable[[], None]]:
+        return [
+            *[self._user_scales] * 8,
+            self._user_moves,
+            self._user_redirects,
+            self._pod_dies,
+            self._another_leader_acts,
+            self._controller_is_upgraded,
+            self._clock_jumps,
+            self._status_is_lost,
+            self._status_is_restored,
+            self._gateway_is_cut_off,
+            *[self._gateway_is_connected] * 2,
+            self._gateway_restarts,
+            self._autoscaler_scales,
+        ]
+
+    def _user_edits(self) -> None:
+        """The model stays."""
+        self._apply()
+
+    def _user_scales(self) -> None:
+        self.replicas = self.dice.choice((1, 2, 3, 4, 5))
+        self._apply()
