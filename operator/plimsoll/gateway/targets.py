@@ -113,16 +113,18 @@ class RevisionTarget:
             endpoint = min(self.endpoints, key=lambda each: each.outstanding)
         return endpoint if endpoint is not None and endpoint.outstanding < limit else None
 
-    def update(self, route: RevisionRoute) -> None:
-        """Follows a new route: endpoints that stay keep their counters, those that left are told."""
+    def update(self, route: RevisionRoute) -> list[EndpointTarget]:
+        """Follows a new route: endpoints that stay keep their counters, those that left are told and returned."""
         same = route.endpoints == self.route.endpoints
         self.route = route
         if same:
-            return
+            return []
         known = {target.endpoint: target for target in self.endpoints}
         self.endpoints = [known.get(endpoint) or EndpointTarget(endpoint) for endpoint in route.endpoints]
-        for left in known.keys() - set(route.endpoints):
-            known[left].leave()
+        left = [known[endpoint] for endpoint in known.keys() - set(route.endpoints)]
+        for target in left:
+            target.leave()
+        return left
 
 
 class ModelTarget:
@@ -134,7 +136,7 @@ class ModelTarget:
         queue: What it has in hand, and who waits.
     """
 
-    __slots__ = ("_recorder_of", "_split", "candidate", "queue", "route", "stable")
+    __slots__ = ("_leaving", "_recorder_of", "_split", "candidate", "queue", "route", "stable")
 
     def __init__(
         self,
@@ -145,6 +147,7 @@ class ModelTarget:
     ) -> None:
         self._recorder_of = recorder_of
         self._split = split
+        self._leaving: list[EndpointTarget] = []
         self.route = ModelRoute(route.model, route.uid, route.epoch)
         self.queue = Queue(route.model, route.limits, clock)
         self.stable: RevisionTarget | None = None
@@ -174,16 +177,29 @@ class ModelTarget:
 
     def update(self, route: ModelRoute) -> None:
         """Follows a new route; a candidate that became stable stays the same target."""
+        self._leaving = [target for target in self._leaving if target.outstanding]
         known = {target.route.name: target for target in (self.stable, self.candidate) if target}
         self.stable = self._follow(known, route.stable)
         self.candidate = self._follow(known, route.candidate)
         self.route = route
         for left in known.values():
-            left.update(RevisionRoute(left.route.name, 0))
+            self._leaving += left.update(RevisionRoute(left.route.name, 0))
             self.queue.abandon(left)
         if route.traffic is Traffic.STOPPED:
             self.queue.stop()
         self.queue.follow(route.limits)
+
+    def in_flight(self) -> dict[str, int]:
+        """Returns the unanswered requests of each pod that drains: they only become fewer, until it no longer drains.
+
+        Of a pod that drained before, and took requests again in between, those of both times count.
+        """
+        counts = {pod: 0 for part in (self.route.stable, self.route.candidate) if part for pod in part.draining}
+        if counts:
+            for target in self._leaving:
+                if target.endpoint.pod in counts:
+                    counts[target.endpoint.pod] += target.outstanding
+        return counts
 
     def _follow(self, known: dict[str, RevisionTarget], route: RevisionRoute | None) -> RevisionTarget | None:
         if route is None:
@@ -191,7 +207,7 @@ class ModelTarget:
         target = known.pop(route.name, None)
         if target is None:
             return RevisionTarget(route, self._recorder_of(self.route.model, route.name))
-        target.update(route)
+        self._leaving += target.update(route)
         return target
 
 
@@ -235,6 +251,11 @@ class Targets:
             self.models[route.model] = ModelTarget(route, self._recorder_of, Split(self._split_key()), self._clock)
         elif target.route is not route:
             target.update(route)
+
+    def in_flight(self) -> dict[str, dict[str, int]]:
+        """Returns the unanswered requests of pods that drain, by uid of the ModelDeployment; only where any drains."""
+        counts = {target.route.uid: target.in_flight() for target in self.models.values()}
+        return {uid: pods for uid, pods in counts.items() if pods}
 
     def forget(self, model: str) -> None:
         """Sends nothing to a model any more; its endpoints are told."""

@@ -139,10 +139,14 @@ def route(model: str, held: Held, endpoints: Callable[[str], tuple[Endpoint, ...
         held.uid,
         held.epoch,
         held.traffic,
-        stable=RevisionRoute(held.stable.revision, WHOLE - weight, stable) if held.stable else None,
-        candidate=RevisionRoute(held.candidate.revision, weight, candidate) if held.candidate else None,
+        stable=_revision(held.stable, WHOLE - weight, stable),
+        candidate=_revision(held.candidate, weight, candidate),
         limits=held.limits,
     )
+
+
+def _revision(share: Share | None, weight: int, endpoints: tuple[Endpoint, ...]) -> RevisionRoute | None:
+    return RevisionRoute(share.revision, weight, endpoints, share.draining) if share else None
 
 
 def _share(revision: RoutedRevision) -> Share:

@@ -36,11 +36,13 @@ class RevisionRoute:
         name: Of the revision.
         weight_permille: Share of the requests that a gateway gives it, in parts per thousand.
         endpoints: Pods that are ready, do not end and do not drain, by name in ascending order.
+        draining: Names of pods that get no new request because they are about to go.
     """
 
     name: str
     weight_permille: int
     endpoints: tuple[Endpoint, ...] = ()
+    draining: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
