@@ -242,6 +242,16 @@ def cel_rows() -> Iterator[Row]:
             "both": (pod(resourceClaims=[{"name": "gpu", **claim, **template}]), False),
         },
     )
+    yield from by_rule(
+        "cache.ttl: more than 0s",
+        {
+            "the default": (spec(cache={}), True),
+            "a millisecond": (spec(cache={"ttl": "1ms"}), True),
+            "the most": (spec(cache={"ttl": "24h"}), True),
+            "nothing": (spec(cache={"ttl": "0s"}), False),
+            "too long": (spec(cache={"ttl": "24h1ms"}), False),
+        },
+    )
     yield from preflight_rows()
 
 
@@ -538,6 +548,7 @@ def everything() -> Manifest:
                 "credentials": {"secretRef": {"name": "pull"}, "caConfigMapRef": {"name": "ca"}},
             },
             "replicas": 3,
+            "cache": {"ttl": "1h", "maxBytes": "1Gi", "parameters": ["top_k"], "recheck": "0.1%"},
             "traffic": "StableOnly",
             "runtime": {
                 "image": f"nvcr.example:5000/nvidia/tritonserver@{DIGEST}",

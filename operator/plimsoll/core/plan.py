@@ -29,6 +29,7 @@ from plimsoll.core.actions import (
     Severity,
     WriteStatus,
 )
+from plimsoll.core.cache.permission import cacheable
 from plimsoll.core.diff import needs_apply
 from plimsoll.core.gate import gate, holds_first
 from plimsoll.core.lineage import Target, beyond_history, expired, retirement, stable_of, target_of
@@ -190,7 +191,7 @@ class _Planner:
         candidate = self.target.revision.name if self.gate.open else None
         gateways = self.observed.gateways
         known = max(service.epoch if service else 0, gateways.newest if gateways else 0)
-        return next_routing(before, known, self._selected(stable), candidate)
+        return next_routing(before, known, self._selected(stable), candidate, cacheable(self.observed))
 
     def _sort_out(
         self, stable: str | None, routing: Routing | None

@@ -6,7 +6,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from plimsoll.api.cache import Cache
 from plimsoll.api.routing import Routing, Traffic
+from plimsoll.core.cache.policy import CachePolicy, policy_of
 from plimsoll.core.routing.build import Declared, problem_of
 from plimsoll.core.routing.endpoints import Slice, is_ready
 from plimsoll.core.routing.table import Endpoint
@@ -31,7 +33,16 @@ def project_model(obj: JsonObject) -> Declared:
     if problem:
         routing = None
         problems.append(problem)
-    return Declared(obj["metadata"]["uid"], traffic, routing, " ".join(problems))
+    cache = _cache(spec.get("cache"), problems)
+    return Declared(obj["metadata"]["uid"], traffic, routing, " ".join(problems), cache)
+
+
+def _cache(value: object, problems: list[str]) -> CachePolicy | None:
+    try:
+        return policy_of(None if value is None else Cache.model_validate(value))
+    except ValueError:
+        problems.append("This gateway cannot read spec.cache, so it keeps no answers.")
+        return None
 
 
 def _traffic(value: object) -> Traffic | None:

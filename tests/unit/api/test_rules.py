@@ -76,6 +76,7 @@ def test_every_rule_names_its_field_and_says_more() -> None:
             "reference",
             "tolerance",
             "errorRate",
+            "ttl",
         }
         assert way_out
 

@@ -70,6 +70,7 @@ OUTSIDE = {
     "model.credentials": {"secretRef": {"name": "other"}, "caConfigMapRef": {"name": "ca"}},
     "replicas": 7,
     "traffic": "StableOnly",
+    "cache": {"ttl": "1h"},
     "objective": {"latency": [{"percentile": "99", "max": "200ms"}]},
     "preflight": {"budget": "1m", "golden": {"name": "golden", "key": "golden.json"}},
     "runtime.drain": "5m",

@@ -8,6 +8,7 @@ import pytest
 from tests.support.routed import endpoint, endpoint_slice, model, routing
 
 from plimsoll.api.routing import Traffic
+from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.routing.endpoints import Slice
 from plimsoll.core.routing.table import Endpoint
 from plimsoll.gateway.projection import project_model, project_slice
@@ -71,6 +72,18 @@ def test_a_status_that_cannot_be_followed_says_why(status: Any, names: str) -> N
 def test_a_value_of_traffic_that_is_not_known_here() -> None:
     kept = project_model(model(traffic="Fallback", routing=routing(1, r1=1000)))
     assert (kept.traffic, kept.problem) == (None, "This gateway does not know spec.traffic Fallback.")
+    assert kept.routing is not None, "the rest is followed"
+
+
+def test_a_cache() -> None:
+    kept = project_model(model(cache={"ttl": "1m", "maxBytes": "1Mi", "parameters": ["seed"], "recheck": "5%"}))
+    assert (kept.cache, kept.problem) == (CachePolicy(60.0, 1 << 20, ("seed",), 0.05), "")
+
+
+@pytest.mark.parametrize("cache", ["5m", {"ttl": "soon"}, {"maxBytes": "much"}, {"parameters": "seed"}])
+def test_a_cache_that_cannot_be_read_is_none(cache: Any) -> None:
+    kept = project_model(model(cache=cache, routing=routing(1, r1=1000)))
+    assert (kept.cache, kept.problem) == (None, "This gateway cannot read spec.cache, so it keeps no answers.")
     assert kept.routing is not None, "the rest is followed"
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
+from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute
 
 _ROUTED = 2
@@ -27,12 +28,14 @@ class Declared:
         traffic: `spec.traffic`; None when this gateway does not know the value.
         routing: `status.routing`; None when there is none, or none that can be read.
         problem: Why something of it cannot be followed, as a sentence; empty when all can.
+        cache: `spec.cache`; None where there is none, or none that can be read.
     """
 
     uid: str
     traffic: Traffic | None = Traffic.NORMAL
     routing: Routing | None = None
     problem: str = ""
+    cache: CachePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Share:
     revision: str
     weight_permille: int
     draining: frozenset[str] = frozenset()
+    cacheable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Held:
         epoch: Of the routing that is followed; 0 before there is one.
         traffic: Last value of `spec.traffic` that could be read.
         stable, candidate: As the routing names them.
+        cache: Last `spec.cache`. One that cannot be read is none: nothing is kept by mistake.
     """
 
     uid: str
@@ -60,6 +65,7 @@ class Held:
     traffic: Traffic = Traffic.NORMAL
     stable: Share | None = None
     candidate: Share | None = None
+    cache: CachePolicy | None = None
 
     @property
     def revisions(self) -> tuple[str, ...]:
@@ -90,7 +96,7 @@ def follow(held: Held | None, declared: Declared) -> Held:
     """
     if held is None or held.uid != declared.uid:
         held = Held(declared.uid)
-    held = replace(held, traffic=declared.traffic or held.traffic)
+    held = replace(held, traffic=declared.traffic or held.traffic, cache=declared.cache)
     routing = declared.routing
     if routing is None or routing.epoch < held.epoch:
         return held
@@ -134,13 +140,19 @@ def route(model: str, held: Held, endpoints: Callable[[str], tuple[Endpoint, ...
         held.uid,
         held.epoch,
         held.traffic,
-        stable=RevisionRoute(held.stable.revision, WHOLE - weight, stable) if held.stable else None,
-        candidate=RevisionRoute(held.candidate.revision, weight, candidate) if held.candidate else None,
+        stable=_revision(held.stable, WHOLE - weight, stable),
+        candidate=_revision(held.candidate, weight, candidate),
+        cache=held.cache,
     )
 
 
+def _revision(share: Share | None, weight: int, endpoints: tuple[Endpoint, ...]) -> RevisionRoute | None:
+    return RevisionRoute(share.revision, weight, endpoints, share.cacheable) if share else None
+
+
 def _share(revision: RoutedRevision) -> Share:
-    return Share(revision.name, revision.weight_permille, frozenset(revision.draining or ()))
+    draining = frozenset(revision.draining or ())
+    return Share(revision.name, revision.weight_permille, draining, bool(revision.cacheable))
 
 
 def _endpoints(share: Share | None, endpoints: Callable[[str], tuple[Endpoint, ...]]) -> tuple[Endpoint, ...]:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
 from plimsoll.core.world import Observed, Service
 
 
-def next_routing(before: Routing | None, known: int, serving: str | None, candidate: str | None) -> Routing:
+def next_routing(
+    before: Routing | None,
+    known: int,
+    serving: str | None,
+    candidate: str | None,
+    cacheable: Collection[str] | None = None,
+) -> Routing:
     """Returns the routing to publish: the present one where nothing changes, else one with a higher epoch.
 
     Args:
@@ -15,17 +23,22 @@ def next_routing(before: Routing | None, known: int, serving: str | None, candid
             Service's is never below one that was published, because it is written first.
         serving: The revision that users reach, None before there is one.
         candidate: The revision that may get requests beside it, None without one.
+        cacheable: Revisions whose answers may be kept; None where nothing asks for a cache.
     """
-    revisions = _revisions(serving, candidate)
+    revisions = _revisions(serving, candidate, cacheable)
     if before and before.revisions == revisions and before.epoch >= known:
         return before
     return Routing(epoch=max(before.epoch if before else 0, known) + 1, revisions=revisions)
 
 
-def _revisions(serving: str | None, candidate: str | None) -> list[RoutedRevision]:
-    stable = [RoutedRevision(name=serving, weight_permille=WHOLE)] if serving else []
-    beside = [RoutedRevision(name=candidate, weight_permille=0)] if candidate and candidate != serving else []
-    return [*stable, *beside]
+def _revisions(serving: str | None, candidate: str | None, cacheable: Collection[str] | None) -> list[RoutedRevision]:
+    weights = {candidate: 0} if candidate and candidate != serving else {}
+    if serving:
+        weights = {serving: WHOLE, **weights}
+    return [
+        RoutedRevision(name=name, weight_permille=weight, cacheable=None if cacheable is None else name in cacheable)
+        for name, weight in weights.items()
+    ]
 
 
 def leads_to_gateway(observed: Observed, service: Service | None, routing: Routing | None) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from plimsoll.api.routing import Traffic
+from plimsoll.core.cache.policy import CachePolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,13 @@ class RevisionRoute:
         name: Of the revision.
         weight_permille: Share of the requests that a gateway gives it, in parts per thousand.
         endpoints: Pods that are ready, do not end and do not drain, by name in ascending order.
+        cacheable: Its answers may be kept.
     """
 
     name: str
     weight_permille: int
     endpoints: tuple[Endpoint, ...] = ()
+    cacheable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class ModelRoute:
         traffic: What the spec asks for, whatever the weights say.
         stable: The revision that serves; None before the first promotion.
         candidate: The revision that is being rolled out; None without one.
+        cache: How answers of revisions that are cacheable are kept; None where none are.
     """
 
     model: str
@@ -58,6 +62,7 @@ class ModelRoute:
     traffic: Traffic = Traffic.NORMAL
     stable: RevisionRoute | None = None
     candidate: RevisionRoute | None = None
+    cache: CachePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
