@@ -6,37 +6,16 @@ from collections.abc import Iterator
 from itertools import repeat
 
 import pytest
+from tests.support.kept_answers import Kept, answer
 
-from plimsoll.api.vocabulary import DataType
 from plimsoll.core.cache.comparison import difference
 from plimsoll.core.cache.policy import CachePolicy
-from plimsoll.core.inference.answer import InferAnswer
-from plimsoll.core.inference.request import Tensor
 from plimsoll.gateway.cache.model_cache import Errand, ModelCache
 from plimsoll.gateway.cache.store import Answer
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 NEVER, ALWAYS = 1.0, 0.0
 """Tosses."""
-
-
-def answer(value: bytes = b"\1") -> Answer:
-    return Answer(InferAnswer("digits", "1", (Tensor("y", DataType.UINT8, (1,), value),)), took_s=0.25)
-
-
-class Kept:
-    """A store that forgets nothing, and knows what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: dict[bytes, Answer] = {}
-        self.ttl_s: list[float] = []
-
-    def get(self, key: bytes) -> Answer | None:
-        return self.answers.get(key)
-
-    def put(self, key: bytes, answer: Answer, ttl_s: float) -> None:
-        self.answers[key] = answer
-        self.ttl_s.append(ttl_s)
 
 
 class Asker:
@@ -158,22 +137,22 @@ def test_what_a_waiting_request_got_counts_as_saved(subject: Subject) -> None:
 # ---- re-checks ----
 def rechecked(fresh: Answer) -> Subject:
     subject = Subject(iter([ALWAYS, NEVER]))
-    subject.cache.landed(subject.errand(), answer(b"\1"))
+    subject.cache.landed(subject.errand(), answer(1))
     errand = subject.errand()
-    assert errand.kept == answer(b"\1")
+    assert errand.kept == answer(1)
     subject.cache.landed(errand, fresh)
     return subject
 
 
 def test_a_hit_that_is_sent_all_the_same_confirms_the_answer() -> None:
-    subject = rechecked(answer(b"\1"))
+    subject = rechecked(answer(1))
     assert (subject.cache.counts.rechecked, subject.cache.counts.mismatched, subject.mismatches) == (1, 0, [])
 
 
 def test_a_model_that_changes_its_mind_is_caught() -> None:
-    subject = rechecked(answer(b"\2"))
+    subject = rechecked(answer(2))
     assert (subject.cache.counts.rechecked, subject.cache.counts.mismatched, subject.mismatches) == (1, 1, [KEY])
-    assert subject.ask() == answer(b"\2")
+    assert subject.ask() == answer(2)
 
 
 def test_a_re_check_that_fails_says_nothing_about_the_answer() -> None:
