@@ -31,7 +31,8 @@ def _refusal(revision: str, verdict: Verdict | None) -> str:
     if verdict is None or verdict.deleting or verdict.revision != revision:
         return (
             f"No answer of revision {revision} is kept, because no preflight has shown that it gives the same answer "
-            "each time; set preflight.mode to Enforce or Warn, and whenNoStable to Gate, or remove spec.cache"
+            "each time; let the next revision pass one (preflight.mode Enforce or Warn, whenNoStable Gate), or remove "
+            "spec.cache"
         )
     phases = dict(verdict.phases)
     if phases.get(PhaseName.LOAD) not in _PASSED:
