@@ -243,6 +243,16 @@ def cel_rows() -> Iterator[Row]:
         },
     )
     yield from request_rows()
+    yield from by_rule(
+        "cache.ttl: more than 0s",
+        {
+            "the default": (spec(cache={}), True),
+            "a millisecond": (spec(cache={"ttl": "1ms"}), True),
+            "the most": (spec(cache={"ttl": "24h"}), True),
+            "nothing": (spec(cache={"ttl": "0s"}), False),
+            "too long": (spec(cache={"ttl": "24h1ms"}), False),
+        },
+    )
     yield from preflight_rows()
 
 
@@ -570,6 +580,7 @@ def everything() -> Manifest:
                 "credentials": {"secretRef": {"name": "pull"}, "caConfigMapRef": {"name": "ca"}},
             },
             "replicas": 3,
+            "cache": {"ttl": "1h", "maxBytes": "1Gi", "parameters": ["top_k"], "recheck": "0.1%"},
             "traffic": "StableOnly",
             "requests": {"maxConcurrent": 32, "maxBody": "16Mi"},
             "overload": {"maxQueue": 100, "maxWait": "2s", "action": "Reject"},

@@ -23,6 +23,7 @@ from plimsoll.api.base import (
     list_map,
     parse_duration,
 )
+from plimsoll.api.cache import Cache
 from plimsoll.api.pod import PodOptions
 from plimsoll.api.preflight import Objective, Preflight
 from plimsoll.api.preflight_status import PreflightStatus
@@ -223,6 +224,9 @@ class ModelDeploymentSpec(ApiModel):
     preflight: Preflight | None = None
     """What a new revision has to show before it serves. Without it: the defaults of its fields. Makes a new revision:
     no."""
+    cache: Cache | None = None
+    """Keeping answers. Without it none is kept: a model with a state or with chance in it must not be cached by
+    surprise. Makes a new revision: no."""
     traffic: Traffic = Traffic.NORMAL
     """Where requests go, whatever else is going on. Normal; StableOnly: all to the revision that serves, and no new one
     is promoted; Direct: past the gateway, straight to the pods of the revision that serves (to break glass with);

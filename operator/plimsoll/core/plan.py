@@ -29,6 +29,7 @@ from plimsoll.core.actions import (
     Severity,
     WriteStatus,
 )
+from plimsoll.core.cache.permission import cacheable
 from plimsoll.core.diff import needs_apply
 from plimsoll.core.drain.scale_down import ScaleDown, scale_down
 from plimsoll.core.gate import gate, holds_first
@@ -199,7 +200,8 @@ class _Planner:
             return None
         candidate = self.target.revision.name if self.gate.open else None
         draining = {name: scaled.draining for name, scaled in self.scaled.items()}
-        return next_routing(before, newest_epoch(self.observed), self._selected(stable), candidate, draining)
+        known, keeps = newest_epoch(self.observed), cacheable(self.observed)
+        return next_routing(before, known, self._selected(stable), candidate, draining, keeps)
 
     def _wanted(self, stable: str | None) -> Iterator[Deployment]:
         """Returns the Deployments that are to stay."""

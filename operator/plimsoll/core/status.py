@@ -11,6 +11,7 @@ from plimsoll.api.routing import Routing, Traffic
 from plimsoll.api.v1alpha1 import Condition, ConditionStatus, ConditionType, ModelDeploymentStatus, Runtime, Urls
 from plimsoll.core import conditions
 from plimsoll.core.actions import Announcement, Severity
+from plimsoll.core.cache.permission import cache_refusal
 from plimsoll.core.conditions import Situation
 from plimsoll.core.diagnosis import Diagnosis, diagnose
 from plimsoll.core.gate import unverified
@@ -171,6 +172,9 @@ def _settled(observed: Observed, standing: Standing, deployment: Deployment) -> 
     if unverified(observed, deployment.revision):
         hint = f". Revision {deployment.revision} serves unexamined, as preflight.whenNoStable says{hint}"
         return conditions.stable(deployment.ready, deployment.replicas, hint, reason="Unverified")
+    refused = cache_refusal(observed, deployment.revision)
+    if refused:
+        return conditions.stable(deployment.ready, deployment.replicas, f". {refused}{hint}", reason="CacheRefused")
     return conditions.stable(deployment.ready, deployment.replicas, hint)
 
 

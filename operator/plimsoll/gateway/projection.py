@@ -7,9 +7,11 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from plimsoll.api.base import ApiModel
+from plimsoll.api.cache import Cache
 from plimsoll.api.preflight import Objective
 from plimsoll.api.requests import Overload, Requests
 from plimsoll.api.routing import Routing, Traffic
+from plimsoll.core.cache.policy import CachePolicy, policy_of
 from plimsoll.core.routing.build import Declared, problem_of
 from plimsoll.core.routing.endpoints import Slice, is_ready
 from plimsoll.core.routing.limits import RequestLimits, limits_of
@@ -37,11 +39,20 @@ def project_model(obj: JsonObject) -> Declared:
         routing = None
         problems.append(problem)
     limits = _limits(spec, problems)
-    return Declared(obj["metadata"]["uid"], traffic, routing, " ".join(problems), limits)
+    cache = _cache(spec.get("cache"), problems)
+    return Declared(obj["metadata"]["uid"], traffic, routing, " ".join(problems), limits, cache)
 
 
 def _told(path: str, error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, (path, *e['loc'])))}: {e['msg']}" for e in error.errors()) + "."
+
+
+def _cache(value: object, problems: list[str]) -> CachePolicy | None:
+    try:
+        return policy_of(None if value is None else Cache.model_validate(value))
+    except ValueError:
+        problems.append("This gateway cannot read spec.cache, so it keeps no answers.")
+        return None
 
 
 def _limits(spec: JsonObject, problems: list[str]) -> RequestLimits:

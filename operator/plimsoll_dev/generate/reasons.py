@@ -52,6 +52,8 @@ REASONS: Mapping[Origin, Mapping[str, str]] = {
         "Correct the model, or what `spec.preflight` asks of it: another question is asked again.",
         "ReplacingPod": "The preflight left the examined model server restarted or grown, so another one takes "
         "its place.",
+        "CacheRefused": "The revision serves, but no answer is kept although `spec.cache` asks for it: its preflight "
+        "has not shown that it gives the same answer each time. The message says why.",
         "Unverified": "The revision serves without a preflight, because `preflight.whenNoStable` is Serve.",
     },
     Origin.PODS: {

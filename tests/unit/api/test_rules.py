@@ -78,6 +78,7 @@ def test_every_rule_names_its_field_and_says_more() -> None:
             "reference",
             "tolerance",
             "errorRate",
+            "ttl",
         }
         assert way_out
 

@@ -72,6 +72,7 @@ OUTSIDE = {
     "traffic": "StableOnly",
     "requests": {"maxConcurrent": 8, "maxBody": "1Mi"},
     "overload": {"maxQueue": 10, "maxWait": "1s"},
+    "cache": {"ttl": "1h"},
     "objective": {"latency": [{"percentile": "99", "max": "200ms"}]},
     "preflight": {"budget": "1m", "golden": {"name": "golden", "key": "golden.json"}},
     "runtime.drain": "5m",

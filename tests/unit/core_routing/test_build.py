@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
+from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.routing.build import Declared, Held, follow, problem_of, route, why_ignored
 from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import Endpoint, ModelRoute
@@ -292,3 +293,20 @@ def test_losing_trust_only_moves_traffic_towards_stable(
     watched, alone = made(held, endpoints), made(held, endpoints, trusted=False)
     if watched.candidate and alone.candidate:
         assert alone.candidate.weight_permille <= watched.candidate.weight_permille
+
+
+# ---- the cache -------------------------------------------------------------------------------------------------------
+def test_the_route_says_what_may_be_kept_and_how() -> None:
+    policy = CachePolicy(60.0, 1 << 20)
+    revisions = [
+        RoutedRevision(name="r1", weight_permille=950, cacheable=True),
+        RoutedRevision(name="r2", weight_permille=50, cacheable=False),
+    ]
+    subject = made(follow(None, Declared(UID, routing=Routing(epoch=1, revisions=revisions), cache=policy)), BOTH)
+    assert subject.cache == policy
+    assert [part.cacheable for part in (subject.stable, subject.candidate) if part] == [True, False]
+
+
+def test_a_cache_that_is_taken_out_of_the_spec_is_gone_at_once() -> None:
+    held = follow(None, Declared(UID, cache=CachePolicy(60.0, 1 << 20)))
+    assert follow(held, Declared(UID)).cache is None

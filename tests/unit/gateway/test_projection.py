@@ -8,6 +8,7 @@ import pytest
 from tests.support.routed import endpoint, endpoint_slice, model, routing
 
 from plimsoll.api.routing import Traffic
+from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.routing.endpoints import Slice
 from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import Endpoint
@@ -112,6 +113,18 @@ def test_limits_that_cannot_be_read_say_why_and_the_rest_holds(
     assert names in kept.problem
     assert kept.problem.endswith(".")
     assert kept.routing is not None
+
+
+def test_a_cache() -> None:
+    kept = project_model(model(cache={"ttl": "1m", "maxBytes": "1Mi", "parameters": ["seed"], "recheck": "5%"}))
+    assert (kept.cache, kept.problem) == (CachePolicy(60.0, 1 << 20, ("seed",), 0.05), "")
+
+
+@pytest.mark.parametrize("cache", ["5m", {"ttl": "soon"}, {"maxBytes": "much"}, {"parameters": "seed"}])
+def test_a_cache_that_cannot_be_read_is_none(cache: Any) -> None:
+    kept = project_model(model(cache=cache, routing=routing(1, r1=1000)))
+    assert (kept.cache, kept.problem) == (None, "This gateway cannot read spec.cache, so it keeps no answers.")
+    assert kept.routing is not None, "the rest is followed"
 
 
 def test_a_slice_as_the_controller_of_kubernetes_writes_it_for_a_headless_service() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
@@ -24,6 +24,7 @@ def next_routing(
     serving: str | None,
     candidate: str | None,
     draining: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    cacheable: Collection[str] | None = None,
 ) -> Routing:
     """Returns the routing to publish: the present one where nothing changes, else one with a higher epoch.
 
@@ -33,22 +34,22 @@ def next_routing(
         serving: The revision that users reach, None before there is one.
         candidate: The revision that may get requests beside it, None without one.
         draining: Pods that get no new request, by revision and in ascending order.
+        cacheable: Revisions whose answers may be kept; None where nothing asks for a cache.
     """
-    revisions = _revisions(serving, candidate, draining)
-    if before and before.revisions == revisions and before.epoch >= known:
-        return before
-    return Routing(epoch=max(before.epoch if before else 0, known) + 1, revisions=revisions)
-
-
-def _revisions(
-    serving: str | None, candidate: str | None, draining: Mapping[str, Sequence[str]]
-) -> list[RoutedRevision]:
     weights = {candidate: 0, serving: WHOLE}
-    return [
-        RoutedRevision(name=name, weight_permille=weights[name], draining=list(draining.get(name, ())) or None)
+    revisions = [
+        RoutedRevision(
+            name=name,
+            weight_permille=weights[name],
+            draining=list(draining.get(name, ())) or None,
+            cacheable=None if cacheable is None else name in cacheable,
+        )
         for name in dict.fromkeys((serving, candidate))
         if name
     ]
+    if before and before.revisions == revisions and before.epoch >= known:
+        return before
+    return Routing(epoch=max(before.epoch if before else 0, known) + 1, revisions=revisions)
 
 
 def leads_to_gateway(observed: Observed, service: Service | None, routing: Routing | None) -> bool:
