@@ -141,6 +141,19 @@ class ModelTarget:
             return candidate
         return candidate if self._split.toss(candidate.route.weight_permille) else self.stable
 
+    def without_toss(self, *, wants_candidate: bool = False) -> RevisionTarget | None:
+        """Returns the revision for a call that is no evidence: it takes no slot of the split.
+
+        Args:
+            wants_candidate: As for `pick`.
+        """
+        stable, candidate = self.stable, self.candidate
+        if candidate is not None and wants_candidate:
+            return candidate
+        if candidate is not None and (stable is None or not stable.endpoints) and candidate.route.weight_permille:
+            return candidate
+        return stable
+
     def update(self, route: ModelRoute) -> None:
         """Follows a new route; a candidate that became stable stays the same target."""
         known = {target.route.name: target for target in (self.stable, self.candidate) if target}

@@ -6,14 +6,15 @@ A client connection has one `Exchange` and uses it for its requests one after th
 from __future__ import annotations
 
 from time import monotonic
-from typing import Protocol
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.routing.headers import ATTEMPT_HEADER, REVISION_HEADER
 from plimsoll.gateway.http1.addressing import Call, unknown_model
 from plimsoll.gateway.http1.answer_head import AnswerHead
-from plimsoll.gateway.http1.outcomes import is_server_fault, outcome_of
+from plimsoll.gateway.http1.asker import Asker
+from plimsoll.gateway.http1.failures import Failure, is_failure, judged
+from plimsoll.gateway.http1.outcomes import outcome_of
 from plimsoll.gateway.http1.refusals import Reason, Refusal, written
 from plimsoll.gateway.http1.request_head import RequestHead
 from plimsoll.gateway.http1.shared import Shared, Uncounted
@@ -24,28 +25,7 @@ CLOSE_LINE = b"connection: close\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HELD_WHILE_CONNECTING = 64 << 10
 _NO_EVIDENCE = Uncounted()
-
-
-class Asker(Protocol):
-    """The client connection, as its exchange sees it."""
-
-    def send(self, head: bytes, piece: Piece) -> None:
-        """Sends the head of an answer and what there is of its body."""
-
-    def send_more(self, piece: Piece) -> None:
-        """Sends more of the body."""
-
-    def exchange_ended(self, now: float, *, keep: bool) -> None:
-        """The answer was sent to its end; `keep` tells whether the connection goes on."""
-
-    def refuse(self, answer: bytes, reason: Reason, *, keep: bool) -> None:
-        """Sends an answer of our own. The exchange is over; `keep` tells whether the connection goes on."""
-
-    def cut(self) -> None:
-        """Ends the connection in mid-answer, so that the client can tell. The exchange is over."""
-
-    def hold(self, *, held: bool) -> None:
-        """Stops reading the request, or goes on."""
+_ANSWERED = (Outcome.SUCCEEDED, Outcome.CLIENT_FAULT)
 
 
 class Exchange:
@@ -61,12 +41,14 @@ class Exchange:
         "_attempt",
         "_client",
         "_endpoint",
+        "_failure",
         "_head",
         "_held",
         "_invites",
         "_keep",
         "_model",
         "_on_candidate",
+        "_outcome",
         "_recorded",
         "_recorder",
         "_replayable",
@@ -74,7 +56,6 @@ class Exchange:
         "_sent",
         "_shared",
         "_started",
-        "_status",
         "_ticket",
         "_upstream",
         "active",
@@ -100,7 +81,8 @@ class Exchange:
         self._keep = True
         self._attempt = 1
         self._ticket = 0
-        self._status = 0
+        self._failure: Failure | None = None
+        self._outcome = Outcome.SUCCEEDED
         self._started = 0.0
         self.active = False
         self.answering = False
@@ -194,45 +176,48 @@ class Exchange:
         """The model server reads slower than the request comes in; or no longer."""
         self._client.hold(held=stuffed)
 
-    def declines(self, status: int) -> bool:
-        """Tries stable instead where the candidate says that it failed, and returns whether it does."""
-        if not self._on_candidate or self._attempt > 1 or not is_server_fault(status):
-            return False
-        upstream, outcome = self._upstream, outcome_of(status)
-        if not self._try_again(outcome):
-            return False
-        if upstream is not None:
-            upstream.close()
-        return True
-
     def informed(self, head: bytes) -> None:
         """Passes an informational answer on."""
         self._client.send_more(head)
 
     def answered(self, head: AnswerHead, body: Piece) -> None:
-        """Passes a whole answer on."""
+        """Passes a whole answer on, or asks stable where the candidate failed."""
         self._upstream = None  # It may be another's from now on: the client's pace must not stop it.
+        outcome = outcome_of(head.status)
+        if outcome is not Outcome.SUCCEEDED and is_failure(head):
+            head, outcome = judged(head, bytes(body))
+            if self._on_candidate and outcome is not Outcome.CLIENT_FAULT and self._try_again(outcome):
+                return
         self._keep = self._head.keep_alive and not self._shared.draining
         self._client.send(head.forward if self._keep and self._attempt == 1 else self._stamped(head), body)
-        self._finish(head.status)
+        self._finish(outcome)
 
     def answer_begins(self, head: AnswerHead, piece: Piece) -> None:
-        """Passes the beginning of an answer on."""
-        self.answering = True
-        self._status = head.status
-        self._sent.clear()
-        self._keep = self._head.keep_alive and not self._shared.draining
-        self._client.send(head.forward if self._keep and self._attempt == 1 else self._stamped(head), piece)
+        """Passes the beginning of an answer on; a failure is held."""
+        self._outcome = outcome_of(head.status)
+        if self._outcome is not Outcome.SUCCEEDED and is_failure(head):
+            self._failure = Failure(head)
+            self._hold_failure(self._failure, piece)
+        else:
+            self._begin_answer(head, piece)
 
     def answer_goes_on(self, piece: Piece) -> None:
         """Passes more of the answer's body on."""
-        self._client.send_more(piece)
+        if self._failure is None:
+            self._client.send_more(piece)
+        else:
+            self._hold_failure(self._failure, piece)
 
     def answer_ends(self, piece: Piece) -> None:
         """Passes the last of the answer's body on."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            failure.add(piece)
+            self.answered(failure.head, failure.body)
+            return
         self._upstream = None  # As in `answered`.
         self._client.send_more(piece)
-        self._finish(self._status)
+        self._finish(self._outcome)
 
     def went_stale(self) -> None:
         """Sends the request again over a new connection to the same endpoint: the server never saw it."""
@@ -262,7 +247,7 @@ class Exchange:
         if call.infers and model.route.traffic is not Traffic.STOPPED:
             revision = model.pick(wants_candidate=self._head.wants_candidate)
         else:
-            revision = _without_toss(model, wants_candidate=self._head.wants_candidate)
+            revision = model.without_toss(wants_candidate=self._head.wants_candidate)
         if revision is not None:
             self._revision = revision
             self._on_candidate = revision is model.candidate
@@ -330,6 +315,24 @@ class Exchange:
         self._go(revision, endpoint)
         return True
 
+    def _begin_answer(self, head: AnswerHead, piece: Piece) -> None:
+        self.answering = True
+        self._sent.clear()
+        self._keep = self._head.keep_alive and not self._shared.draining
+        self._client.send(head.forward if self._keep and self._attempt == 1 else self._stamped(head), piece)
+
+    def _hold_failure(self, failure: Failure, piece: Piece) -> None:
+        """Keeps a piece of it; one that is too long to be read is the server's fault, whatever it says."""
+        if failure.add(piece):
+            return
+        self._failure = None
+        self._outcome = Outcome.SERVER_FAULT
+        upstream = self._upstream
+        if not self._on_candidate or not self._try_again(self._outcome):
+            self._begin_answer(failure.head, failure.body)
+        elif upstream is not None:
+            upstream.close()
+
     def _stamped(self, head: AnswerHead) -> bytes:
         more = b"" if self._keep else CLOSE_LINE
         return head.forward[:-2] + self._attempt_line() + more + b"\r\n"
@@ -337,14 +340,14 @@ class Exchange:
     def _attempt_line(self) -> bytes:
         return f"{ATTEMPT_HEADER}: {self._attempt}\r\n".encode() if self._attempt > 1 else b""
 
-    def _finish(self, status: int) -> None:
+    def _finish(self, outcome: Outcome) -> None:
         now = monotonic()
         endpoint = self._endpoint
         if endpoint is not None:
             endpoint.outstanding -= 1
             if not self._recorded:
-                self._recorder.ended(outcome_of(status), now - self._started, endpoint.endpoint.pod)
-            elif not is_server_fault(status):
+                self._recorder.ended(outcome, now - self._started, endpoint.endpoint.pod)
+            elif outcome in _ANSWERED:
                 self._recorder.rescued()
         self._endpoint = None
         self._recorded = True
@@ -355,7 +358,7 @@ class Exchange:
     def _leave(self, outcome: Outcome) -> None:
         """Ends an attempt; the first one's outcome is the arrival's."""
         endpoint, self._endpoint = self._endpoint, None
-        self._upstream = None
+        self._upstream = self._failure = None
         self._ticket += 1
         self._client.hold(held=False)
         if not self._recorded:
@@ -388,13 +391,3 @@ class Exchange:
             more += f"{REVISION_HEADER}: {self._revision.route.name}\r\n".encode() + self._attempt_line()
         answer = written(refusal, more, bodiless=self._head.method == b"HEAD")
         self._client.refuse(answer, refusal.reason, keep=keep)
-
-
-def _without_toss(model: ModelTarget, *, wants_candidate: bool) -> RevisionTarget | None:
-    """Returns the revision for a call that is no evidence: it takes no slot of the split."""
-    stable, candidate = model.stable, model.candidate
-    if candidate is not None and wants_candidate:
-        return candidate
-    if candidate is not None and (stable is None or not stable.endpoints) and candidate.route.weight_permille:
-        return candidate
-    return stable

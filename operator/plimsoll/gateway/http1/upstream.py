@@ -26,9 +26,6 @@ class Carried(Protocol):
     complete: bool
     """The whole request has been sent."""
 
-    def declines(self, status: int) -> bool:
-        """Is told the status of the answer, and returns whether it wants nothing more of it; then it ends the rest."""
-
     def informed(self, head: bytes) -> None:
         """Takes an informational answer."""
 
@@ -215,7 +212,7 @@ class UpstreamConnection:
             self._partial = b""
         if head.informational:
             self._inform(exchange, head, data[end:])
-        elif head.status < 500 or not exchange.declines(head.status):  # noqa: PLR2004 - spares a call per answer
+        else:
             self._open_body(exchange, head, data, end)
 
     def _parse(self, raw: bytes) -> AnswerHead:

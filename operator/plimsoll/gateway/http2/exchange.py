@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 _NO_POD = "No pod of this model can take requests at the moment."
 
 
-def _has_no_pod(revision: RevisionTarget | None) -> bool:
-    return revision is None or not revision.endpoints
-
-
 class Exchange:
     """One call.
 
@@ -252,12 +248,9 @@ class Exchange:
     def _pick(self, model: ModelTarget) -> RevisionTarget | None:
         """Draws for predictions. Other calls, and those that are refused anyway, must not take a slot of the shares."""
         wants_candidate = self._head.wants_candidate
-        stable, candidate = model.stable, model.candidate
         if self._is_inference and model.route.traffic is not Traffic.STOPPED:
             return model.pick(wants_candidate=wants_candidate)
-        if candidate is not None and (wants_candidate or (candidate.route.weight_permille and _has_no_pod(stable))):
-            return candidate
-        return stable
+        return model.without_toss(wants_candidate=wants_candidate)
 
     @property
     def _is_inference(self) -> bool:
@@ -300,15 +293,20 @@ class Exchange:
 
     # ---- the answer
     def _answer_of_one_head(self, head: ResponseHead) -> None:
+        outcome = outcome_of(head.grpc_status, head.message)
         if may_succeed_elsewhere(head.grpc_status):
             pod, self._pod = self._pod, None
             if pod is not None:
                 pod.exchange = None
-            if self._second_attempt(outcome_of(head.grpc_status, head.message), is_broken=False):
+            if outcome is Outcome.CLIENT_FAULT:
+                self._record(outcome)
+                self._refuse(Status.INVALID_ARGUMENT, f"The model server could not read the request: {head.message}.")
+                return
+            if self._second_attempt(outcome, is_broken=False):
                 return
         self.answered = True
         self._send_head(head.block + self._way(), ended=True)
-        self._finish(outcome_of(head.grpc_status, head.message))
+        self._finish(outcome)
 
     def _end_answer(self, head: ResponseHead) -> None:
         caller = self._caller
