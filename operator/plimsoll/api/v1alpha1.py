@@ -26,6 +26,7 @@ from plimsoll.api.base import (
 from plimsoll.api.pod import PodOptions
 from plimsoll.api.preflight import Objective, Preflight
 from plimsoll.api.preflight_status import PreflightStatus
+from plimsoll.api.requests import Overload, Requests
 from plimsoll.api.resources import Resources as Resources  # noqa: PLC0414 - part of the API, found here too
 from plimsoll.api.routing import Routing, Traffic
 from plimsoll.api.vocabulary import Accelerator as Accelerator  # noqa: PLC0414 - part of the API, found here too
@@ -226,6 +227,10 @@ class ModelDeploymentSpec(ApiModel):
     """Where requests go, whatever else is going on. Normal; StableOnly: all to the revision that serves, and no new one
     is promoted; Direct: past the gateway, straight to the pods of the revision that serves (to break glass with);
     Stopped: nowhere, every request is refused. Default Normal. Makes a new revision: no."""
+    requests: Requests | None = None
+    """What gateways take of clients. Makes a new revision: no."""
+    overload: Overload | None = None
+    """What gateways do with requests while every pod has as many as it may. Makes a new revision: no."""
 
 
 class Phase(StrEnum):

@@ -7,19 +7,27 @@ table changes: a connection in mid-request belongs to an `EndpointTarget`, whate
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Protocol
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.routing.split import Split
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
+from plimsoll.gateway.queue import Queue
 
 COMPARED = 32
 """Endpoints compared for one request: at most 2 us, measured, where all of a thousand would cost 65."""
 
 
 class Recorder(Protocol):
-    """Counts what becomes of the requests of one revision."""
+    """Counts what becomes of the requests of one revision.
+
+    Attributes:
+        queued: Requests that wait for a slot now; kept by the queue.
+    """
+
+    queued: int
 
     def arrived(self) -> None:
         """Counts a request whose first attempt goes to this revision."""
@@ -98,6 +106,13 @@ class RevisionTarget:
                 best = endpoint
         return best
 
+    def below(self, limit: int) -> EndpointTarget | None:
+        """Returns an endpoint with fewer outstanding requests than `limit`; None where none of them has."""
+        endpoint = self.least_outstanding()
+        if endpoint is not None and endpoint.outstanding >= limit and len(self.endpoints) > COMPARED:
+            endpoint = min(self.endpoints, key=lambda each: each.outstanding)
+        return endpoint if endpoint is not None and endpoint.outstanding < limit else None
+
     def update(self, route: RevisionRoute) -> None:
         """Follows a new route: endpoints that stay keep their counters, those that left are told."""
         same = route.endpoints == self.route.endpoints
@@ -116,14 +131,22 @@ class ModelTarget:
     Attributes:
         route: What it follows.
         stable, candidate: Its revisions, None where there is none.
+        queue: What it has in hand, and who waits.
     """
 
-    __slots__ = ("_recorder_of", "_split", "candidate", "route", "stable")
+    __slots__ = ("_recorder_of", "_split", "candidate", "queue", "route", "stable")
 
-    def __init__(self, route: ModelRoute, recorder_of: Callable[[str, str], Recorder], split: Split) -> None:
+    def __init__(
+        self,
+        route: ModelRoute,
+        recorder_of: Callable[[str, str], Recorder],
+        split: Split,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._recorder_of = recorder_of
         self._split = split
         self.route = ModelRoute(route.model, route.uid, route.epoch)
+        self.queue = Queue(route.model, route.limits, clock)
         self.stable: RevisionTarget | None = None
         self.candidate: RevisionTarget | None = None
         self.update(route)
@@ -141,18 +164,13 @@ class ModelTarget:
             return candidate
         return candidate if self._split.toss(candidate.route.weight_permille) else self.stable
 
-    def without_toss(self, *, wants_candidate: bool = False) -> RevisionTarget | None:
-        """Returns the revision for a call that is no evidence: it takes no slot of the split.
-
-        Args:
-            wants_candidate: As for `pick`.
-        """
+    def pick_without_toss(self, *, wants_candidate: bool = False) -> RevisionTarget | None:
+        """Returns the revision for a call that is no evidence: it takes no slot of the split."""
         stable, candidate = self.stable, self.candidate
-        if candidate is not None and wants_candidate:
-            return candidate
-        if candidate is not None and (stable is None or not stable.endpoints) and candidate.route.weight_permille:
-            return candidate
-        return stable
+        if candidate is None:
+            return stable
+        alone = candidate.route.weight_permille and (stable is None or not stable.endpoints)
+        return candidate if wants_candidate or alone else stable
 
     def update(self, route: ModelRoute) -> None:
         """Follows a new route; a candidate that became stable stays the same target."""
@@ -162,6 +180,10 @@ class ModelTarget:
         self.route = route
         for left in known.values():
             left.update(RevisionRoute(left.route.name, 0))
+            self.queue.abandon(left)
+        if route.traffic is Traffic.STOPPED:
+            self.queue.stop()
+        self.queue.follow(route.limits)
 
     def _follow(self, known: dict[str, RevisionTarget], route: RevisionRoute | None) -> RevisionTarget | None:
         if route is None:
@@ -176,15 +198,22 @@ class ModelTarget:
 class Targets:
     """All models of the gateway, by public name."""
 
-    __slots__ = ("_recorder_of", "_split_key", "models")
+    __slots__ = ("_clock", "_recorder_of", "_split_key", "models")
 
-    def __init__(self, recorder_of: Callable[[str, str], Recorder], split_key: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        recorder_of: Callable[[str, str], Recorder],
+        split_key: Callable[[], bytes],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         """Makes an empty one.
 
         Args:
             recorder_of: Returns the counters of a model's revision, the same ones every time.
             split_key: Returns a new random key each time.
+            clock: Monotonic time in seconds.
         """
+        self._clock = clock
         self._recorder_of = recorder_of
         self._split_key = split_key
         self.models: dict[str, ModelTarget] = {}
@@ -203,7 +232,7 @@ class Targets:
             self.forget(route.model)
             target = None
         if target is None:
-            self.models[route.model] = ModelTarget(route, self._recorder_of, Split(self._split_key()))
+            self.models[route.model] = ModelTarget(route, self._recorder_of, Split(self._split_key()), self._clock)
         elif target.route is not route:
             target.update(route)
 

@@ -66,6 +66,8 @@ def test_every_rule_names_its_field_and_says_more() -> None:
             "env",
             "resourceClaims",
         } | {
+            "maxBody",
+            "maxWait",
             "percentile",
             "max",
             "headroom",

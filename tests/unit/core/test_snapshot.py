@@ -70,6 +70,8 @@ OUTSIDE = {
     "model.credentials": {"secretRef": {"name": "other"}, "caConfigMapRef": {"name": "ca"}},
     "replicas": 7,
     "traffic": "StableOnly",
+    "requests": {"maxConcurrent": 8, "maxBody": "1Mi"},
+    "overload": {"maxQueue": 10, "maxWait": "1s"},
     "objective": {"latency": [{"percentile": "99", "max": "200ms"}]},
     "preflight": {"budget": "1m", "golden": {"name": "golden", "key": "golden.json"}},
     "runtime.drain": "5m",

@@ -46,11 +46,6 @@ def test_only_unavailable_says_that_a_queue_is_full() -> None:
     assert outcome_of(Status.INTERNAL, "Exceeds maximum queue size") is Outcome.SERVER_FAULT
 
 
-def test_bytes_that_are_no_message_are_the_clients_fault_though_grpc_says_internal() -> None:
-    assert outcome_of(Status.INTERNAL, "Unable to parse request") is Outcome.CLIENT_FAULT
-    assert outcome_of(Status.UNKNOWN, "Unable to parse request") is Outcome.SERVER_FAULT
-
-
 @pytest.mark.parametrize("status", [None, 17, 99, -1])
 def test_a_status_that_grpc_does_not_know_is_the_servers_fault(status: int | None) -> None:
     assert outcome_of(status) is Outcome.SERVER_FAULT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
 from plimsoll.core.routing.build import Declared, Held, follow, problem_of, route, why_ignored
+from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import Endpoint, ModelRoute
 
 UID = "uid-1"
@@ -70,6 +72,14 @@ def test_a_third_revision_without_weight_is_of_no_concern() -> None:
 def test_the_fence(epoch: int, followed: tuple[str, ...]) -> None:
     held = follow(None, declared(("r1", 1000), epoch=5))
     assert follow(held, declared(("r2", 1000), epoch=epoch)).revisions == followed
+
+
+def test_limits_are_those_that_the_spec_states_last_whatever_the_epoch() -> None:
+    few, many = RequestLimits(max_queue=1), RequestLimits(max_queue=100)
+    held = follow(None, replace(declared(("r1", 1000), epoch=5), limits=few))
+    assert made(held, BOTH).limits == few
+    held = follow(held, replace(declared(("r2", 1000), epoch=4), limits=many))
+    assert (made(held, BOTH).limits, held.revisions) == (many, ("r1",))
 
 
 def test_another_object_of_the_same_name_replaces_at_once_whatever_its_epoch() -> None:

@@ -13,6 +13,7 @@ class Counter:
 
     def __init__(self) -> None:
         self.arrivals = 0
+        self.queued = 0
 
     def arrived(self) -> None:
         self.arrivals += 1
@@ -208,5 +209,5 @@ def test_a_call_that_is_no_evidence_goes_to_stable_and_tosses_nothing(
 ) -> None:
     subject = targets()
     subject.apply(table(revision("r1", 1000 - weight, *stable), revision("r2", weight, "b")))
-    found = {subject.models["digits"].without_toss(wants_candidate=wants_candidate) for _ in range(10)}
+    found = {subject.models["digits"].pick_without_toss(wants_candidate=wants_candidate) for _ in range(10)}
     assert [one.route.name for one in found if one] == [answers]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from plimsoll.core.records.outcome import Outcome
-from plimsoll.core.records.triton_errors import is_clients_fault, is_overload
+from plimsoll.core.records.triton_errors import is_overload
 
 
 class Status(IntEnum):
@@ -65,8 +65,6 @@ def outcome_of(status: int | None, message: str = "") -> Outcome:
     """
     if status == Status.UNAVAILABLE and is_overload(message):
         return Outcome.SHED
-    if status == Status.INTERNAL and is_clients_fault(message):
-        return Outcome.CLIENT_FAULT
     return Outcome.SERVER_FAULT if status is None else _OUTCOMES.get(status, Outcome.SERVER_FAULT)  # type: ignore[call-overload]
 
 

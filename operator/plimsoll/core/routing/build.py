@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
-from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute
+from plimsoll.core.routing.limits import RequestLimits
+from plimsoll.core.routing.table import NO_SAY, Endpoint, ModelRoute, RevisionRoute
 
 _ROUTED = 2
 """Revisions that can get requests: stable and candidate."""
@@ -27,12 +28,14 @@ class Declared:
         traffic: `spec.traffic`; None when this gateway does not know the value.
         routing: `status.routing`; None when there is none, or none that can be read.
         problem: Why something of it cannot be followed, as a sentence; empty when all can.
+        limits: What the spec wants to be taken; the defaults stand for what cannot be read.
     """
 
     uid: str
     traffic: Traffic | None = Traffic.NORMAL
     routing: Routing | None = None
     problem: str = ""
+    limits: RequestLimits = NO_SAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Held:
         epoch: Of the routing that is followed; 0 before there is one.
         traffic: Last value of `spec.traffic` that could be read.
         stable, candidate: As the routing names them.
+        limits: As the spec states them.
     """
 
     uid: str
@@ -60,6 +64,7 @@ class Held:
     traffic: Traffic = Traffic.NORMAL
     stable: Share | None = None
     candidate: Share | None = None
+    limits: RequestLimits = NO_SAY
 
     @property
     def revisions(self) -> tuple[str, ...]:
@@ -90,7 +95,7 @@ def follow(held: Held | None, declared: Declared) -> Held:
     """
     if held is None or held.uid != declared.uid:
         held = Held(declared.uid)
-    held = replace(held, traffic=declared.traffic or held.traffic)
+    held = replace(held, traffic=declared.traffic or held.traffic, limits=declared.limits)
     routing = declared.routing
     if routing is None or routing.epoch < held.epoch:
         return held
@@ -136,6 +141,7 @@ def route(model: str, held: Held, endpoints: Callable[[str], tuple[Endpoint, ...
         held.traffic,
         stable=RevisionRoute(held.stable.revision, WHOLE - weight, stable) if held.stable else None,
         candidate=RevisionRoute(held.candidate.revision, weight, candidate) if held.candidate else None,
+        limits=held.limits,
     )
 
 

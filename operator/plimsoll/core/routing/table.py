@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from plimsoll.api.routing import Traffic
+from plimsoll.core.routing.limits import RequestLimits
+
+NO_SAY = RequestLimits()
+"""The limits of a model whose spec states none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class ModelRoute:
         traffic: What the spec asks for, whatever the weights say.
         stable: The revision that serves; None before the first promotion.
         candidate: The revision that is being rolled out; None without one.
+        limits: What is taken for it.
     """
 
     model: str
@@ -58,6 +63,7 @@ class ModelRoute:
     traffic: Traffic = Traffic.NORMAL
     stable: RevisionRoute | None = None
     candidate: RevisionRoute | None = None
+    limits: RequestLimits = NO_SAY
 
 
 @dataclass(frozen=True, slots=True)

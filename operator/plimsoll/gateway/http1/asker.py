@@ -1,4 +1,4 @@
-"""Who asks: what an exchange may do with the client connection that it answers on."""
+"""What an exchange needs of the client's connection."""
 
 from __future__ import annotations
 
