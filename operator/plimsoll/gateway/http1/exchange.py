@@ -13,7 +13,8 @@ from plimsoll.core.routing.headers import ATTEMPT_HEADER, REVISION_HEADER
 from plimsoll.gateway.http1.addressing import Call, unknown_model
 from plimsoll.gateway.http1.answer_head import AnswerHead
 from plimsoll.gateway.http1.asker import Asker
-from plimsoll.gateway.http1.outcomes import is_server_fault, outcome_of
+from plimsoll.gateway.http1.failures import is_failure, judged
+from plimsoll.gateway.http1.outcomes import outcome_of
 from plimsoll.gateway.http1.refusals import Reason, Refusal, too_large, written
 from plimsoll.gateway.http1.request_head import RequestHead
 from plimsoll.gateway.http1.shared import Shared, Uncounted
@@ -26,6 +27,7 @@ CLOSE_LINE = b"connection: close\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HELD_WHILE_CONNECTING = 64 << 10
 _NO_EVIDENCE = Uncounted()
+_ANSWERED = (Outcome.SUCCEEDED, Outcome.CLIENT_FAULT)
 
 
 class Exchange:
@@ -48,6 +50,7 @@ class Exchange:
         "_keep",
         "_model",
         "_on_candidate",
+        "_outcome",
         "_patience",
         "_recorded",
         "_recorder",
@@ -56,7 +59,6 @@ class Exchange:
         "_sent",
         "_shared",
         "_started",
-        "_status",
         "_ticket",
         "_upstream",
         "active",
@@ -84,7 +86,7 @@ class Exchange:
         self._keep = True
         self._attempt = 1
         self._ticket = 0
-        self._status = 0
+        self._outcome = Outcome.SUCCEEDED
         self._started = 0.0
         self.active = False
         self.answering = False
@@ -198,31 +200,30 @@ class Exchange:
         """The model server reads slower than the request comes in; or no longer."""
         self._client.hold(held=stuffed)
 
-    def declines(self, status: int) -> bool:
-        """Tries stable instead where the candidate says that it failed, and returns whether it does."""
-        if not self._on_candidate or self._attempt > 1 or not is_server_fault(status):
-            return False
-        upstream, outcome = self._upstream, outcome_of(status)
-        if not self._try_again(outcome):
-            return False
-        if upstream is not None:
-            upstream.close()
-        return True
-
     def informed(self, head: bytes) -> None:
         """Passes an informational answer on."""
         self._client.send_more(head)
 
     def answered(self, head: AnswerHead, body: Piece) -> None:
-        """Passes a whole answer on."""
+        """Passes a whole answer on, or asks stable where the candidate failed."""
         self._upstream = None  # It may be another's from now on: the client's pace must not stop it.
+        outcome = outcome_of(head.status)
+        if outcome is not Outcome.SUCCEEDED and is_failure(head):
+            head, outcome = judged(head, bytes(body))
+            if self._on_candidate and outcome is not Outcome.CLIENT_FAULT and self._try_again(outcome):
+                return
         self._send(head, body)
-        self._finish(head.status)
+        self._finish(outcome)
 
     def answer_begins(self, head: AnswerHead, piece: Piece) -> None:
-        """Passes the beginning of an answer on."""
+        """Passes the beginning of an answer on; a failure in parts is the server's, whatever it says."""
+        upstream = self._upstream
+        self._outcome = Outcome.SERVER_FAULT if is_failure(head) else outcome_of(head.status)
+        if self._on_candidate and self._outcome is Outcome.SERVER_FAULT and self._try_again(self._outcome):
+            if upstream is not None:
+                upstream.close()
+            return
         self.answering = True
-        self._status = head.status
         self._sent.clear()
         self._send(head, piece)
 
@@ -234,7 +235,7 @@ class Exchange:
         """Passes the last of the answer's body on."""
         self._upstream = None  # As in `answered`.
         self._client.send_more(piece)
-        self._finish(self._status)
+        self._finish(self._outcome)
 
     def went_stale(self) -> None:
         """Sends the request again over a new connection to the same endpoint: the server never saw it."""
@@ -338,13 +339,13 @@ class Exchange:
         extra = self._extra if keep else self._extra + CLOSE_LINE
         self._client.send(head.forward[:-2] + extra + b"\r\n" if extra else head.forward, piece)
 
-    def _finish(self, status: int) -> None:
+    def _finish(self, outcome: Outcome) -> None:
         now = monotonic()
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None and self._revision is not None:
             if not self._recorded:
-                self._recorder.ended(outcome_of(status), now - self._started, endpoint.endpoint.pod)
-            elif not is_server_fault(status):
+                self._recorder.ended(outcome, now - self._started, endpoint.endpoint.pod)
+            elif outcome in _ANSWERED:
                 self._recorder.rescued()
             self._model.queue.leave(self._revision, endpoint)
         self._recorded = True
