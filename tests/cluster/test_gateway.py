@@ -124,6 +124,22 @@ def test_fewer_replicas_and_more_again_lose_nothing(team: Team, uris: Mapping[st
     assert "DrainTimedOut" not in team.kubectl("get", "events")
 
 
+@pytest.mark.parametrize("end", ["deleted", "evicted", "killed"])
+def test_a_model_server_that_ends_loses_nothing(team: Team, uris: Mapping[str, str], end: str) -> None:
+    served = behind_gateway(team, uris["digits"], replicas=2)
+    pod = model_pods(team)[0]
+    with load(team, served) as stop:
+        if end == "evicted":
+            team.evict(pod)
+        else:
+            force = ("--grace-period=0", "--force") if end == "killed" else ()
+            team.kubectl("delete", "pod", pod, *force)
+        team.until("another has taken its place", lambda: pod not in model_pods(team) and len(model_pods(team)) == 2)
+        team.until_ready(served)
+        seen = stop()
+    assert_none_lost(seen)
+
+
 def model_pods(team: Team) -> list[str]:
     return [pod for pod in team.names("pods") if pod.startswith("digits-")]
 

@@ -116,6 +116,16 @@ class Team:
         """What a person would look at first."""
         return self.kubectl("get", "mdep,deploy,pods,svc,events", "-o", "wide")
 
+    def evict(self, pod: str) -> None:
+        """Asks for an eviction, as draining a node does."""
+        eviction = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": self.namespace},
+        }
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/eviction"
+        self.testbed.kubectl.run("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+
     # ---- traffic ----
     @contextmanager
     def traffic(
