@@ -79,6 +79,11 @@ class ModelCache:
         """Tells whether an answer is kept. A request of which either arm holds one is no evidence about the arms."""
         return self._store.get(key) is not None
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory that answers take, in bytes."""
+        return self._store.size
+
     def look_up(self, key: bytes, waiter: Waiter) -> Answer | Errand | None:
         """Returns the answer that is kept, or an errand to get one; None where the request waits for another one's."""
         kept = self._store.get(key)
