@@ -16,6 +16,7 @@ class Recorded:
     rescues: int = 0
     queued: int = 0
     cache_hits: int = 0
+    cache_mismatches: int = 0
     exempt: int = 0
 
     def arrived(self) -> None:

@@ -49,6 +49,9 @@ class Looked(Protocol):
     def give(self, answer: Answer, request: InferRequest, how: How) -> bool:
         """Answers it with what is kept; returns False where that cannot be written as the request wants it."""
 
+    def mismatched(self) -> None:
+        """Counts that the revision gave another answer than was kept of it."""
+
     def read_request(self) -> InferRequest | None:
         """Returns what it asks, read anew; None where it is not at hand, or cannot be read."""
 
@@ -221,7 +224,8 @@ class Inspected:
             self.failed()
             return
         self._errand = None
-        cache.landed(errand, answer)
+        if cache.landed(errand, answer):
+            self._call.mismatched()
 
     def failed(self) -> None:
         """Keeps nothing: it failed, or another revision will answer."""

@@ -38,6 +38,7 @@ class Unrecorded:
 
     queued = 0
     cache_hits = 0
+    cache_mismatches = 0
 
     def arrived(self) -> None:
         """Forgets it."""

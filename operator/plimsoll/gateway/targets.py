@@ -27,10 +27,12 @@ class Recorder(Protocol):
     Attributes:
         queued: Requests that wait for a slot now; kept by the queue.
         cache_hits: Requests that were answered from the cache; kept by that stage.
+        cache_mismatches: Re-checks that got another answer than was kept; the same.
     """
 
     queued: int
     cache_hits: int
+    cache_mismatches: int
 
     def arrived(self) -> None:
         """Counts a request whose first attempt goes to this revision."""

@@ -13,6 +13,7 @@ from plimsoll.gateway.targets import EndpointTarget, Targets
 class Unrecorded:
     queued = 0
     cache_hits = 0
+    cache_mismatches = 0
 
     def arrived(self) -> None: ...
 

@@ -17,6 +17,7 @@ from plimsoll.gateway.targets import ModelTarget, RevisionTarget, Targets
 class Unrecorded:
     queued = 0
     cache_hits = 0
+    cache_mismatches = 0
 
     def arrived(self) -> None: ...
 

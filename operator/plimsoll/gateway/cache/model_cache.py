@@ -98,15 +98,17 @@ class ModelCache:
         self.counts.misses += 1
         return Errand(key)
 
-    def landed(self, errand: Errand, answer: Answer) -> None:
-        """Keeps a successful answer, and gives it to all that wait for it."""
+    def landed(self, errand: Errand, answer: Answer) -> bool:
+        """Keeps a successful answer and gives it to all that wait for it. Returns whether another one was kept."""
         kept = errand.kept
-        if kept is not None and not self._same(kept, answer):
+        differs = kept is not None and not self._same(kept, answer)
+        if differs:
             self.counts.mismatched += 1
             self._mismatch(errand.key)
         self._store.put(errand.key, answer, self.policy.ttl_s)
         if kept is None:
             self._flights.landed(errand.key, answer)
+        return differs
 
     def failed(self, errand: Errand) -> None:
         """Keeps nothing; a failure that was stored would be repeated for as long as the answer lives."""

@@ -140,6 +140,10 @@ class Exchange(Attempts):
         self._send(head, body)
         self._finish(Outcome.SUCCEEDED)
 
+    def mismatched(self) -> None:
+        """Counts that the revision gave another answer than was kept of it."""
+        self._recorder.cache_mismatches += 1
+
     def whole_request(self) -> bytes | None:
         """Returns the request, head and body; None where it is not at hand."""
         return b"".join(self._sent) if self.complete and self._replayable else None

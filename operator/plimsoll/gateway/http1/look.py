@@ -59,6 +59,9 @@ class Inspectable(Protocol):
     def give(self, head: AnswerHead, body: bytes) -> None:
         """Answers it with what no model server was asked for now."""
 
+    def mismatched(self) -> None:
+        """Counts that the revision gave another answer than was kept of it."""
+
     def whole_request(self) -> bytes | None:
         """Returns the request, head and body; None where it is not at hand."""
 
@@ -187,6 +190,10 @@ class Look:
             AnswerHead(200, len(body), keep_alive=True, forward=head + b"\r\n", informational=False), body
         )
         return True
+
+    def mismatched(self) -> None:
+        """Counts that the revision gave another answer than was kept of it."""
+        self._exchange.mismatched()
 
     def read_request(self) -> InferRequest | None:
         """Returns what it asks; None where it is not at hand, or cannot be read."""

@@ -40,6 +40,7 @@ class Uncounted:
 
     queued = 0
     cache_hits = 0
+    cache_mismatches = 0
 
     def arrived(self) -> None:
         """Counts nothing."""

@@ -150,6 +150,11 @@ class Exchange(Attempts):
             caller.connection.send_trailers(caller, refusals.SUCCESS)
         self._finish(Outcome.SUCCEEDED)
 
+    def mismatched(self) -> None:
+        """Counts that the revision gave another answer than was kept of it."""
+        if self._first is not None:
+            self._first.recorder.cache_mismatches += 1
+
     def whole_request(self) -> bytes | None:
         """Returns all its DATA; None where that is not at hand."""
         return b"".join(self._body.chunks) if self._ended and self._body.is_whole else None

@@ -46,6 +46,9 @@ class Inspectable(Protocol):
     def give(self, data: bytes) -> None:
         """Answers it with a message that no pod was asked for now."""
 
+    def mismatched(self) -> None:
+        """Counts that the revision gave another answer than was kept of it."""
+
     def whole_request(self) -> bytes | None:
         """Returns all its DATA; None where that is not at hand."""
 
@@ -157,6 +160,10 @@ class Look:
         self._call.give(framed(write_grpc_answer(answer.value, request.id)))
         self._board.flush_soon()
         return True
+
+    def mismatched(self) -> None:
+        """Counts that the revision gave another answer than was kept of it."""
+        self._call.mismatched()
 
     def read_request(self) -> InferRequest | None:
         """Returns what it asks; None where it is not at hand, or cannot be read."""

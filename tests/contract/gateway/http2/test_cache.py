@@ -126,3 +126,4 @@ async def test_a_share_of_the_hits_is_asked_again_and_compared(differs: bool, fo
         on.gateway.looked.tossed = 0.4
         _, how = await answered(on, asking())
         assert (how, on.gateway.looked.mismatches) == ("recheck", found)
+        assert on.gateway.record("r1").cache_mismatches == len(found)

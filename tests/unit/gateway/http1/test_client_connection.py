@@ -55,6 +55,7 @@ class Ended:
     open = 0
     queued = 0
     cache_hits = 0
+    cache_mismatches = 0
 
     def arrived(self) -> None:
         self.open += 1
