@@ -32,7 +32,7 @@ class Counts:
         """Counts."""
         self.arrivals += 1
 
-    def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None:  # noqa: ARG002 - the protocol's
+    def ended(self, outcome: Outcome, latency_s: float, pod: str, *, exempt: bool = False) -> None:  # noqa: ARG002 - the protocol's
         """Counts."""
         self.outcomes[outcome] += 1
         self.latency_s += latency_s
