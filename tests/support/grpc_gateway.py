@@ -12,6 +12,7 @@ from tests.support.recorded import Recorded
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
+from plimsoll.gateway.doors import Door
 from plimsoll.gateway.http2.connection import as_protocol
 from plimsoll.gateway.http2.limits import Limits
 from plimsoll.gateway.http2.listener import GrpcListener
@@ -76,7 +77,12 @@ def table(
 
 @asynccontextmanager
 async def running_gateway(
-    routes: RouteTable, ports: dict[str, int], limits: Limits | None = None, *, tick_s: float = 0.05
+    routes: RouteTable,
+    ports: dict[str, int],
+    limits: Limits | None = None,
+    *,
+    tick_s: float = 0.05,
+    door: Door | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serves these routes, whose pods listen on these ports of the loopback."""
     recorders: dict[str, Recorded] = {}
@@ -87,7 +93,7 @@ async def running_gateway(
 
     targets = Targets(lambda _, revision: recorders.setdefault(revision, Recorded()), lambda: b"key")
     board = Switchboard(targets, time.monotonic, limits, connect)
-    listener = GrpcListener(board, tick_s=tick_s)
+    listener = GrpcListener(board, tick_s=tick_s, door=door)
     port = await listener.start("127.0.0.1", 0)
     gateway = Gateway(f"127.0.0.1:{port}", board, listener, ports, recorders)
     gateway.route(routes)

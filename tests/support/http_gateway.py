@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from tests.support.recorded import Recorded
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
+from plimsoll.gateway.doors import Door
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.listener import Listener
 from plimsoll.gateway.http1.refusals import Reason
@@ -67,9 +69,9 @@ class Gateway:
         revisions = [revision for revision in (model.stable, model.candidate) if revision]
         return sum(endpoint.outstanding for revision in revisions for endpoint in revision.endpoints)
 
-    async def connect(self) -> Client:
+    async def connect(self, tls: ssl.SSLContext | None = None) -> Client:
         """Opens a connection."""
-        return Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24))
+        return Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24, ssl=tls))
 
     async def ask(self, request: bytes) -> Answer:
         """Sends one request over a connection of its own."""
@@ -141,12 +143,12 @@ class Client:
 
 
 @asynccontextmanager
-async def gateway(limits: Limits | None = None, *, port: int) -> AsyncIterator[Gateway]:
+async def gateway(limits: Limits | None = None, *, port: int, door: Door | None = None) -> AsyncIterator[Gateway]:
     """Runs while the context lasts; `port` is the one of the model servers."""
     records: dict[str, Recorded] = {}
     targets = Targets(lambda _, revision: records.setdefault(revision, Recorded()), lambda: b"key")
     meter = Meter()
-    listener = Listener(targets, replace(limits or Limits(), upstream_port=port), meter)
+    listener = Listener(targets, replace(limits or Limits(), upstream_port=port), meter, door)
     running = Gateway(listener, targets, await listener.start("127.0.0.1", 0), records, meter)
     try:
         yield running
