@@ -12,6 +12,7 @@ from tests.support.recorded import Recorded
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
+from plimsoll.gateway.access import Access
 from plimsoll.gateway.doors import Door
 from plimsoll.gateway.http2.connection import as_protocol
 from plimsoll.gateway.http2.limits import Limits
@@ -83,6 +84,7 @@ async def running_gateway(
     *,
     tick_s: float = 0.05,
     door: Door | None = None,
+    access: Access | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serves these routes, whose pods listen on these ports of the loopback."""
     recorders: dict[str, Recorded] = {}
@@ -92,7 +94,7 @@ async def running_gateway(
         await loop.create_connection(lambda: as_protocol(connection), endpoint.ip, ports[endpoint.pod])
 
     targets = Targets(lambda _, revision: recorders.setdefault(revision, Recorded()), lambda: b"key")
-    board = Switchboard(targets, time.monotonic, limits, connect)
+    board = Switchboard(targets, time.monotonic, limits, connect, access)
     listener = GrpcListener(board, tick_s=tick_s, door=door)
     port = await listener.start("127.0.0.1", 0)
     gateway = Gateway(f"127.0.0.1:{port}", board, listener, ports, recorders)

@@ -13,6 +13,7 @@ from tests.support.recorded import Recorded
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
+from plimsoll.gateway.access import Access
 from plimsoll.gateway.doors import Door
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.listener import Listener
@@ -143,12 +144,14 @@ class Client:
 
 
 @asynccontextmanager
-async def gateway(limits: Limits | None = None, *, port: int, door: Door | None = None) -> AsyncIterator[Gateway]:
+async def gateway(
+    limits: Limits | None = None, *, port: int, door: Door | None = None, access: Access | None = None
+) -> AsyncIterator[Gateway]:
     """Runs while the context lasts; `port` is the one of the model servers."""
     records: dict[str, Recorded] = {}
     targets = Targets(lambda _, revision: records.setdefault(revision, Recorded()), lambda: b"key")
     meter = Meter()
-    listener = Listener(targets, replace(limits or Limits(), upstream_port=port), meter, door)
+    listener = Listener(targets, replace(limits or Limits(), upstream_port=port), meter, door=door, access=access)
     running = Gateway(listener, targets, await listener.start("127.0.0.1", 0), records, meter)
     try:
         yield running

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import cast
 
 from plimsoll.gateway.http1.bodies import Chunks
+from plimsoll.gateway.http1.credentials import admitted, read_guarded
 from plimsoll.gateway.http1.exchange import CLOSE_LINE, Exchange
 from plimsoll.gateway.http1.fields import CHUNKED
 from plimsoll.gateway.http1.refusals import Reason, Refusal, Refused, written
@@ -229,7 +230,8 @@ class ClientConnection:
                 self._await_rest_of_head()
                 return False
             whole = data[:end]
-            head = read_request(whole, self._shared.limits)
+            read = read_request if self._shared.access is None else read_guarded
+            head = read(whole, self._shared.limits)
         except Refused as refused:
             self._reject(refused.refusal)
             return False
@@ -238,6 +240,8 @@ class ClientConnection:
 
     def _open(self, head: RequestHead, data: bytes, end: int) -> bool:
         """Starts the request whose head ends at `end`; returns False where what there is of its body is malformed."""
+        if self._shared.access is not None:
+            head = admitted(head, self._shared.access)
         stop = self._find_stop(head, data, end)
         if stop is None:
             return False

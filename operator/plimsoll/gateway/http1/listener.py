@@ -7,6 +7,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import cast
 
+from plimsoll.gateway.access import Access
 from plimsoll.gateway.doors import Door, Opened, PlainDoor
 from plimsoll.gateway.http1.client import ClientConnection
 from plimsoll.gateway.http1.limits import Limits
@@ -24,12 +25,19 @@ class Listener:
         limits: Every bound.
         meter: Counts for people.
         door: What connections come through; a plain one where None.
+        access: Whose requests are let in; everybody's where None.
     """
 
     def __init__(
-        self, targets: Targets, limits: Limits | None = None, meter: Meter | None = None, door: Door | None = None
+        self,
+        targets: Targets,
+        limits: Limits | None = None,
+        meter: Meter | None = None,
+        *,
+        door: Door | None = None,
+        access: Access | None = None,
     ) -> None:
-        self._shared = Shared(targets, limits or Limits(), meter or Uncounted())
+        self._shared = Shared(targets, limits or Limits(), meter or Uncounted(), access)
         self._clients: set[ClientConnection] = set()
         self._door = door or PlainDoor()
         self._opened: Opened | None = None

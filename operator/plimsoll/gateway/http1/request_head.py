@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from plimsoll.core.access.credential import Credential
 from plimsoll.core.routing.headers import CANDIDATE_HEADER
 from plimsoll.gateway.http1.addressing import Call, is_host, resolve
 from plimsoll.gateway.http1.fields import (
@@ -42,6 +43,7 @@ class RequestHead:
         wants_candidate: It asks for the candidate.
         forward: The head as it goes to the model server.
         as_received: `forward` is what came in, byte for byte.
+        credential: The key that it shows, or why there is none; None where nobody asks for one.
     """
 
     call: Call | Refusal
@@ -53,6 +55,7 @@ class RequestHead:
     wants_candidate: bool
     forward: bytes
     as_received: bool
+    credential: Credential | None = None
 
     def resized(self, length: int, forward: bytes) -> RequestHead:
         """Returns the same head with another length."""
@@ -66,6 +69,7 @@ class RequestHead:
             self.wants_candidate,
             forward,
             self.as_received,
+            self.credential,
         )
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from plimsoll.core.access.credential import Credential
 from plimsoll.core.records.grpc_status import Status
 from plimsoll.core.routing.headers import CANDIDATE_HEADER
 from plimsoll.gateway.http2.headers import Field, Malformed, checked, encode
@@ -32,6 +33,7 @@ class RequestHead:
         wants_candidate: It asks for the candidate revision.
         block: Its head as it goes to the model pod.
         http_status: Set where it is no gRPC call at all: the HTTP status that says so.
+        credential: The key that it shows, or why there is none; None where nobody asks for one.
     """
 
     method: Method | Refused
@@ -40,6 +42,7 @@ class RequestHead:
     wants_candidate: bool
     block: bytes
     http_status: int | None = None
+    credential: Credential | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,16 @@ from typing import Final
 
 from plimsoll.core.records.grpc_status import Status
 from plimsoll.core.routing.headers import ATTEMPT_HEADER, REVISION_HEADER
+from plimsoll.gateway.http2 import frames
 from plimsoll.gateway.http2.headers import Field, encode
+from plimsoll.gateway.http2.violations import ErrorCode
 
 RETRY_PUSHBACK: Final = (b"grpc-retry-pushback-ms", b"1000")
 """gRPC's Retry-After: clients with a retry policy wait as long."""
+
+TLS_WANTED: Final = frames.goaway(0, ErrorCode.INADEQUATE_SECURITY, "This port speaks TLS: make a secure channel.")
+"""What a client gets that speaks plain text where TLS is wanted. Without SETTINGS before it: with them a gRPC client
+takes the connection for a good one, and its call goes round in circles instead of failing."""
 
 _OK: Final = (b":status", b"200")
 _GRPC: Final = (b"content-type", b"application/grpc")

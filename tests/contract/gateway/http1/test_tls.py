@@ -18,10 +18,10 @@ from tests.support.tls import AUTHORITY, Entry, certificate_of, client_context, 
 
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.gateway.http1.limits import Limits
+from plimsoll.gateway.http1.refusals import TLS_WANTED
 from plimsoll.gateway.tls import Application
 from plimsoll.gateway.tls_door import Arrival, Bounds
 
-TOLD = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 LARGE = bytes(range(256)) * 80_000
 TRUSTING = client_context()
 
@@ -30,7 +30,7 @@ TRUSTING = client_context()
 async def behind_tls(
     server: Scripted | None = None, limits: Limits | None = None, made: Entry | None = None
 ) -> AsyncIterator[tuple[Gateway, Entry]]:
-    made = made or entry(Application.HTTP1, turned_away=TOLD)
+    made = made or entry(Application.HTTP1, turned_away=TLS_WANTED)
     async with gateway(limits, port=server.port if server else 1, door=made.door) as subject:
         subject.route([server.ip] if server else [])
         yield subject, made
@@ -207,7 +207,10 @@ async def test_plain_text_is_told_what_to_do() -> None:
     async with behind_tls() as (subject, made):
         client = await subject.connect()
         client.writer.write(infer(bytes(30_000)))
-        assert await client.rest() == TOLD
+        answer = await client.answer()
+        assert (answer.status, answer.field("connection")) == (400, "close")
+        assert b"https://" in answer.body
+        assert await client.rest() == b""
         client.close()
         await until(lambda: made.arrivals[Arrival.REFUSED] == 1)
 
