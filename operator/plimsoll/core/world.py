@@ -125,12 +125,16 @@ class Gateways:
             follows none, or has not told.
         newest: The newest epoch that any of them follows, 0 when none has told.
         trouble: Why there are none or too few, None when nothing is wrong.
+        guarded: They speak TLS or ask for keys: no request may pass them by.
+        tls: They speak TLS.
     """
 
     ready: int = 0
     acknowledged: int = 0
     newest: int = 0
     trouble: Failure | None = None
+    guarded: bool = False
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
