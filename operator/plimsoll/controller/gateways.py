@@ -43,6 +43,9 @@ class Listener(Protocol):
     def acknowledged(self, namespace: str, model_uid: str) -> None:
         """A gateway follows another epoch of a model's routing than before, or none."""
 
+    def mismatched(self, model_uid: str, revision: str, count: int) -> None:
+        """A revision contradicted so many answers that a gateway had kept of it."""
+
     def namespace_changed(self, namespace: str) -> None:
         """Which gateways count, or whether they are heard, changed: for all models of the namespace."""
 
@@ -160,6 +163,21 @@ class Collector:
             and (gateway.acks.get(model_uid, -1) < epoch or gateway.silent_s(now) > self._settings.stalled_s)
         )
 
+    def in_flight(self, namespace: str, model_uid: str) -> dict[str, int]:
+        """Returns the unanswered requests of the draining pods of a model, of which every gateway that counts has told.
+
+        All that are ready count. So do those that are not and are heard: one that ends still has requests.
+        """
+        now = self._clock.monotonic()
+        told: list[Mapping[str, int]] = []
+        for gateway in self.gateways(namespace).values():
+            if gateway.heard_at is not None and gateway.silent_s(now) <= self._settings.stalled_s:
+                told.append(gateway.in_flight.get(model_uid, {}))
+            elif gateway.pod.ready:
+                return {}
+        known = set[str]().union(*told).intersection(*told)
+        return {pod: sum(pods[pod] for pods in told) for pod in known}
+
     def unavailable(self, namespace: str) -> EvidenceUnavailable | None:
         """Returns what is not heard of a namespace, as of the last second; None when all of it is."""
         return self._unavailable.get(namespace)
@@ -222,6 +240,12 @@ class Collector:
             self._listener.acknowledged(gateway.pod.namespace, model_uid)
 
     def _told(self, gateway: Gateway, cut: Cut) -> None:
-        (_POOLED if self.pool.add(gateway.pod.uid, gateway.boot, cut) else _KNOWN).inc()
+        if self.pool.add(gateway.pod.uid, gateway.boot, cut):
+            _POOLED.inc()
+            for record in cut.records:
+                if record.cache_mismatches:
+                    self._listener.mismatched(record.uid, record.revision, record.cache_mismatches)
+        else:
+            _KNOWN.inc()
         for model_uid in gateway.told(cut, self._clock.monotonic()):
             self._listener.acknowledged(gateway.pod.namespace, model_uid)

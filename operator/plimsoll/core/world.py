@@ -125,6 +125,8 @@ class Gateways:
             follows none, or has not told.
         newest: The newest epoch that any of them follows, 0 when none has told.
         trouble: Why there are none or too few, None when nothing is wrong.
+        in_flight: Requests that draining pods have yet to answer, by pod; only of pods of which all have told.
+        mismatches: Kept answers that a revision contradicted, by revision; only those that are to be told now.
         guarded: They speak TLS or ask for keys: no request may pass them by.
         tls: They speak TLS.
     """
@@ -133,6 +135,8 @@ class Gateways:
     acknowledged: int = 0
     newest: int = 0
     trouble: Failure | None = None
+    in_flight: Mapping[str, int] = field(default_factory=dict)
+    mismatches: Mapping[str, int] = field(default_factory=dict)
     guarded: bool = False
     tls: bool = False
 
@@ -167,7 +171,15 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A model pod; `ip` is empty until it has one."""
+    """A model pod.
+
+    Attributes:
+        ip: Its address; empty until it has one.
+        running: A container of it has run; before that its phase is Pending.
+        template: Which pod template it was made from, as its ReplicaSet calls it.
+        draining_since: When it was chosen to go, None where it was not.
+        deletion_cost: What its annotation says: of equal pods the ReplicaSet controller deletes the cheapest first.
+    """
 
     name: str
     revision: str
@@ -181,6 +193,10 @@ class Pod:
     failure: str = ""
     uid: str = ""
     ip: str = ""
+    running: bool = False
+    template: str = ""
+    draining_since: datetime | None = None
+    deletion_cost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import random
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import prometheus_client
 from aiohttp import web
 
 from plimsoll.core.routing.table import RouteTable
+from plimsoll.gateway.cache.caches import Caches
+from plimsoll.gateway.cache.memory import MemoryStore
 from plimsoll.gateway.config import GatewayConfig, Self
 from plimsoll.gateway.guards import Guards
 from plimsoll.gateway.http1 import refusals as http1_refusals
@@ -18,6 +22,7 @@ from plimsoll.gateway.http1.listener import Listener as HttpListener
 from plimsoll.gateway.http2 import refusals as http2_refusals
 from plimsoll.gateway.http2.listener import GrpcListener
 from plimsoll.gateway.http2.switchboard import Switchboard
+from plimsoll.gateway.inspection import Inspections
 from plimsoll.gateway.parts import Listener, Parts
 from plimsoll.gateway.record_stream import Identity, RecordStream
 from plimsoll.gateway.recordings import Clocks, Recordings
@@ -26,8 +31,12 @@ from plimsoll.gateway.targets import Targets
 from plimsoll.gateway.tls import Application
 from plimsoll.monitoring.gateway_metrics import RequestMetrics
 from plimsoll.monitoring.guard_metrics import GuardMetrics
+from plimsoll.monitoring.inspection_metrics import InspectionMetrics
 from plimsoll.version import VERSION
 
+_log = logging.getLogger(__name__)
+
+_TOSS: Final = random.Random().random  # noqa: S311 - which hits are computed again is no secret
 _CLOCKS = Clocks(monotonic=time.monotonic, wall=time.time, cpu=time.process_time)
 
 
@@ -48,6 +57,9 @@ class Assembly:
         self._guards = Guards(config)
         if config.tls or config.keys:
             prometheus_client.REGISTRY.register(GuardMetrics(self._guards.figures))
+        caches = Caches(lambda most: MemoryStore(most, time.monotonic), _TOSS, _mismatched)
+        self._inspections = Inspections(caches)
+        prometheus_client.REGISTRY.register(InspectionMetrics(self._inspections.figures))
 
     def parts(self) -> Parts:
         """Returns the makers."""
@@ -55,6 +67,7 @@ class Assembly:
         return Parts(
             self._listeners,
             self._recordings.of,
+            self._inspections,
             self._admin,
             self._work,
             self._close,
@@ -73,8 +86,9 @@ class Assembly:
 
     def _admin(self, boot: str, routes: Routes) -> Sequence[web.AbstractRouteDef]:
         identity = Identity(boot, self._me.pod, self._me.uid, VERSION, self._me.controller_key)
-        stream = self._stream = RecordStream(identity, self._recordings, _CLOCKS, routes.book.trust)
-        routes.subscribe(lambda: stream.follow(_table(routes.book.targets)))
+        targets = routes.book.targets
+        stream = self._stream = RecordStream(identity, self._recordings, _CLOCKS, routes.book.trust, targets.in_flight)
+        routes.subscribe(lambda: stream.follow(_table(targets)))
         return stream.routes()
 
     async def _work(self) -> None:
@@ -106,6 +120,10 @@ class _OnPort:
 
     async def drain(self, deadline_s: float) -> None:
         await self._server.drain(deadline_s)
+
+
+def _mismatched(model: str) -> None:
+    _log.error("cache.mismatched", extra={"model": model})
 
 
 def _table(targets: Targets) -> RouteTable:

@@ -44,6 +44,8 @@ class Told:
     def acknowledged(self, namespace: str, model_uid: str) -> None:
         self.acknowledgements.append((namespace, model_uid))
 
+    def mismatched(self, model_uid: str, revision: str, count: int) -> None: ...
+
     def namespace_changed(self, namespace: str) -> None:
         self.namespaces.append(namespace)
 
@@ -128,6 +130,17 @@ async def test_what_a_gateway_follows_and_counts_is_known() -> None:
         pooled = collector.pool.take("uid-digits", NOW).revisions["r1"]
         assert (pooled.arrivals, sum(pooled.outcomes), pooled.in_flight) == (3, 3, 0)
         assert (known.version, known.why) == ("0.1.0", "")
+
+
+async def test_a_draining_pod_that_has_no_request_left_wakes_whoever_waits_for_it() -> None:
+    told = Told()
+    async with admin_port() as gateway, collecting(gateway.port, told=told) as collector:
+        await until(lambda: acks(collector))
+        gateway.in_flight["uid-digits"] = {"a": 1}
+        await until(lambda: collector.in_flight("vision", "uid-digits") == {"a": 1})
+        gateway.in_flight["uid-digits"] = {"a": 0}
+        await until(lambda: collector.in_flight("vision", "uid-digits") == {"a": 0})
+        assert len(told.acknowledgements) == 2
 
 
 async def test_an_acknowledgement_wakes_whoever_waits_for_it() -> None:

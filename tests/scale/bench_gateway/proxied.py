@@ -20,10 +20,11 @@ from plimsoll.gateway.targets import Targets
 class Counts:
     """Stands in for the record stream's counters, and does what they have to do at least."""
 
-    __slots__ = ("arrivals", "latency_s", "outcomes")
+    __slots__ = ("arrivals", "latency_s", "outcomes", "queued")
 
     def __init__(self) -> None:
         self.arrivals = 0
+        self.queued = 0
         self.outcomes = [0] * len(Outcome)
         self.latency_s = 0.0
 
@@ -31,7 +32,7 @@ class Counts:
         """Counts."""
         self.arrivals += 1
 
-    def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None:  # noqa: ARG002 - the protocol's
+    def ended(self, outcome: Outcome, latency_s: float, pod: str, *, exempt: bool = False) -> None:  # noqa: ARG002 - the protocol's
         """Counts."""
         self.outcomes[outcome] += 1
         self.latency_s += latency_s

@@ -68,6 +68,7 @@ class Record:
         rescued: Requests whose first attempt failed and that a second one answered.
         exempt: Ends that are no evidence: an arm held the answer in its cache. In no cell and no histogram.
         cache_hits: Requests answered from the cache.
+        cache_mismatches: Re-checks that got another answer than was kept.
         bytes_in, bytes_out: Bodies of requests and of answers.
         latency: Histogram of the outcomes that are timed, bucket to count (see histogram.py).
         latency_sum_s: Sum of the same, in seconds.
@@ -85,6 +86,7 @@ class Record:
     rescued: int = 0
     exempt: int = 0
     cache_hits: int = 0
+    cache_mismatches: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
     latency: Mapping[int, int] = field(default_factory=dict)
@@ -108,6 +110,9 @@ class Cut:
         acks: What changed in what it follows: uid of a ModelDeployment to the epoch, None where it follows it no
             longer. Everything in the first cut of a stream.
         records: At most one per revision.
+        in_flight: What changed in the requests that pods which drain have yet to answer: uid of a ModelDeployment to
+            these by pod, None where no pod of it drains any more. Everything in the first cut of a stream. Of a pod
+            that is never named nothing is known, as from a gateway that is too old to say: that is not zero.
     """
 
     seq: int
@@ -115,3 +120,4 @@ class Cut:
     cpu_s: float = 0.0
     acks: Mapping[str, int | None] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
+    in_flight: Mapping[str, Mapping[str, int] | None] = field(default_factory=dict)

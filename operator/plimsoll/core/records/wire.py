@@ -27,7 +27,10 @@ _MAX_EPOCH = 2**53
 _OLDEST_CELL_S = 60
 _NEWEST_CELL_S = 1
 """Cells are those since the last record, seconds ago. The clock may be set in between, but not by more."""
-_COUNTS = ("arrivals", "in_flight", "queued", "rescued", "exempt", "cache_hits", "bytes_in", "bytes_out")
+_COUNTS = (
+    *("arrivals", "in_flight", "queued", "rescued", "exempt"),
+    *("cache_hits", "cache_mismatches", "bytes_in", "bytes_out"),
+)
 _TIMES = ("held_s", "latency_sum_s")
 
 
@@ -46,6 +49,8 @@ def encode_cut(cut: Cut) -> bytes:
     line: dict[str, Any] = {"seq": cut.seq, "at": round(cut.at, 3), "cpu_s": round(cut.cpu_s, 3)}
     if cut.acks:
         line["acks"] = cut.acks
+    if cut.in_flight:
+        line["in_flight"] = cut.in_flight
     if cut.records:
         line["records"] = [_encoded(record) for record in cut.records]
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
@@ -98,7 +103,7 @@ def _cut(read: Mapping[str, Any]) -> Cut:
     decoded = tuple(_record(record, newest) for record in records)
     if len({(record.uid, record.revision) for record in decoded}) < len(decoded):
         raise WireError("a revision has two records")
-    return Cut(seq, at, _time(read, "cpu_s"), _acks(read), decoded)
+    return Cut(seq, at, _time(read, "cpu_s"), _acks(read), decoded, _in_flight(read))
 
 
 def _acks(read: Mapping[str, Any]) -> dict[str, int | None]:
@@ -113,10 +118,26 @@ def _acks(read: Mapping[str, Any]) -> dict[str, int | None]:
     return acks
 
 
+def _in_flight(read: Mapping[str, Any]) -> dict[str, dict[str, int] | None]:
+    told = read.get("in_flight")
+    if not told:
+        return {}
+    if type(told) is not dict or not all(0 < len(uid) <= _MAX_NAME for uid in told):
+        raise WireError("in_flight is not uid to pods")
+    for pods in told.values():
+        if pods is not None and type(pods) is not dict:
+            raise WireError("in_flight is not uid to pods")
+        if pods:
+            _counts(list(pods.values()), "in_flight")
+            if not all(0 < len(pod) <= _MAX_NAME for pod in pods):
+                raise WireError("in_flight has a pod without a name or with too long a one")
+    return told
+
+
 def _record(read: Any, newest: int) -> Record:
     if type(read) is not dict:
         raise WireError("a record is not an object")
-    arrivals, in_flight, queued, rescued, exempt, cache_hits, bytes_in, bytes_out = _all_counts(read)
+    arrivals, in_flight, queued, rescued, exempt, cache_hits, cache_mismatches, bytes_in, bytes_out = _all_counts(read)
     held_s, latency_sum_s = (_time(read, name) for name in _TIMES)
     record = Record(
         uid=_name(read, "uid"),
@@ -130,6 +151,7 @@ def _record(read: Any, newest: int) -> Record:
         rescued=rescued,
         exempt=exempt,
         cache_hits=cache_hits,
+        cache_mismatches=cache_mismatches,
         bytes_in=bytes_in,
         bytes_out=bytes_out,
         latency=_latency(read),

@@ -11,8 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from plimsoll.api.requests_validation import InputChecks
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
-from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute
+from plimsoll.core.cache.policy import CachePolicy
+from plimsoll.core.routing.limits import RequestLimits
+from plimsoll.core.routing.table import NO_SAY, Endpoint, ModelRoute, RevisionRoute
+from plimsoll.core.validation.rules import Rules
 
 _ROUTED = 2
 """Revisions that can get requests: stable and candidate."""
@@ -27,12 +31,20 @@ class Declared:
         traffic: `spec.traffic`; None when this gateway does not know the value.
         routing: `status.routing`; None when there is none, or none that can be read.
         problem: Why something of it cannot be followed, as a sentence; empty when all can.
+        limits: What the spec wants to be taken; the defaults stand for what cannot be read.
+        cache: `spec.cache`; None where there is none, or none that can be read.
+        checks: `spec.requests`; None where there is none.
+        rules: What it makes of the interface in `status.preflight`; None where that has none, or none that can be read.
     """
 
     uid: str
     traffic: Traffic | None = Traffic.NORMAL
     routing: Routing | None = None
     problem: str = ""
+    limits: RequestLimits = NO_SAY
+    cache: CachePolicy | None = None
+    checks: InputChecks | None = None
+    rules: Rules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,7 @@ class Share:
     revision: str
     weight_permille: int
     draining: frozenset[str] = frozenset()
+    cacheable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,9 @@ class Held:
         epoch: Of the routing that is followed; 0 before there is one.
         traffic: Last value of `spec.traffic` that could be read.
         stable, candidate: As the routing names them.
+        limits: As the spec states them.
+        cache: Last `spec.cache`. One that cannot be read is none: nothing is kept by mistake.
+        rules: Of the revision that was examined last, and of routed ones that were before: status has but one.
     """
 
     uid: str
@@ -60,6 +76,9 @@ class Held:
     traffic: Traffic = Traffic.NORMAL
     stable: Share | None = None
     candidate: Share | None = None
+    limits: RequestLimits = NO_SAY
+    cache: CachePolicy | None = None
+    rules: tuple[Rules, ...] = ()
 
     @property
     def revisions(self) -> tuple[str, ...]:
@@ -90,13 +109,20 @@ def follow(held: Held | None, declared: Declared) -> Held:
     """
     if held is None or held.uid != declared.uid:
         held = Held(declared.uid)
-    held = replace(held, traffic=declared.traffic or held.traffic)
+    held = replace(held, traffic=declared.traffic or held.traffic, limits=declared.limits, cache=declared.cache)
     routing = declared.routing
-    if routing is None or routing.epoch < held.epoch:
-        return held
-    shares = [_share(revision) for revision in routing.revisions[:_ROUTED]]
-    stable, candidate = (*shares, None, None)[:_ROUTED]
-    return replace(held, epoch=routing.epoch, stable=stable, candidate=candidate)
+    if routing is not None and routing.epoch >= held.epoch:
+        shares = [_share(revision) for revision in routing.revisions[:_ROUTED]]
+        stable, candidate = (*shares, None, None)[:_ROUTED]
+        held = replace(held, epoch=routing.epoch, stable=stable, candidate=candidate)
+    return replace(held, rules=_rules(held, declared))
+
+
+def _rules(held: Held, declared: Declared) -> tuple[Rules, ...]:
+    known = {rules.revision: rules.under(declared.checks) for rules in held.rules if rules.revision in held.revisions}
+    if declared.rules is not None:
+        known[declared.rules.revision] = declared.rules
+    return tuple(known.values())
 
 
 def why_ignored(held: Held, declared: Declared) -> str:
@@ -134,13 +160,23 @@ def route(model: str, held: Held, endpoints: Callable[[str], tuple[Endpoint, ...
         held.uid,
         held.epoch,
         held.traffic,
-        stable=RevisionRoute(held.stable.revision, WHOLE - weight, stable) if held.stable else None,
-        candidate=RevisionRoute(held.candidate.revision, weight, candidate) if held.candidate else None,
+        stable=_revision(held, held.stable, WHOLE - weight, stable),
+        candidate=_revision(held, held.candidate, weight, candidate),
+        limits=held.limits,
+        cache=held.cache,
     )
 
 
+def _revision(held: Held, share: Share | None, weight: int, endpoints: tuple[Endpoint, ...]) -> RevisionRoute | None:
+    if share is None:
+        return None
+    rules = next((rules for rules in held.rules if rules.revision == share.revision), None)
+    return RevisionRoute(share.revision, weight, endpoints, share.draining, share.cacheable, rules)
+
+
 def _share(revision: RoutedRevision) -> Share:
-    return Share(revision.name, revision.weight_permille, frozenset(revision.draining or ()))
+    draining = frozenset(revision.draining or ())
+    return Share(revision.name, revision.weight_permille, draining, bool(revision.cacheable))
 
 
 def _endpoints(share: Share | None, endpoints: Callable[[str], tuple[Endpoint, ...]]) -> tuple[Endpoint, ...]:

@@ -7,9 +7,10 @@ from enum import Enum, auto
 from time import monotonic
 from typing import cast
 
+from plimsoll.gateway.http1.attempts import CLOSE_LINE
 from plimsoll.gateway.http1.bodies import Chunks
 from plimsoll.gateway.http1.credentials import admitted, read_guarded
-from plimsoll.gateway.http1.exchange import CLOSE_LINE, Exchange
+from plimsoll.gateway.http1.exchange import Exchange
 from plimsoll.gateway.http1.fields import CHUNKED
 from plimsoll.gateway.http1.refusals import Reason, Refusal, Refused, written
 from plimsoll.gateway.http1.remembered import Remembered
@@ -271,7 +272,7 @@ class ClientConnection:
             stop = end + head.length
             self._left = stop - len(data)
             return stop if self._left <= 0 else -1
-        self._chunks = Chunks(self._shared.limits.body_bytes)
+        self._chunks = Chunks(self._shared.most_body(head.call))
         try:
             stop = self._chunks.end_in(data, end)
         except Refused as refused:

@@ -5,108 +5,29 @@ A client connection has one `Exchange` and uses it for its requests one after th
 
 from __future__ import annotations
 
-from time import monotonic
-from typing import Protocol
-
 from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
-from plimsoll.core.routing.headers import ATTEMPT_HEADER, REVISION_HEADER
 from plimsoll.gateway.http1.addressing import Call, unknown_model
 from plimsoll.gateway.http1.answer_head import AnswerHead
-from plimsoll.gateway.http1.outcomes import is_server_fault, outcome_of
-from plimsoll.gateway.http1.refusals import Reason, Refusal, written
+from plimsoll.gateway.http1.attempts import NO_EVIDENCE, Attempts
+from plimsoll.gateway.http1.look import Look
+from plimsoll.gateway.http1.refusals import Reason, Refusal, too_large
 from plimsoll.gateway.http1.request_head import RequestHead
-from plimsoll.gateway.http1.shared import Shared, Uncounted
-from plimsoll.gateway.http1.upstream import Piece, UpstreamConnection
-from plimsoll.gateway.targets import EndpointTarget, ModelTarget, Recorder, RevisionTarget
+from plimsoll.gateway.http1.upstream import Piece
+from plimsoll.gateway.http1.waiting import refusal_of
+from plimsoll.gateway.inspection import Inspection
+from plimsoll.gateway.queue import Rejection, Why
+from plimsoll.gateway.targets import EndpointTarget
 
-CLOSE_LINE = b"connection: close\r\n"
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HELD_WHILE_CONNECTING = 64 << 10
-_NO_EVIDENCE = Uncounted()
 
 
-class Asker(Protocol):
-    """The client connection, as its exchange sees it."""
+class Exchange(Attempts):
+    """One request after the other; the upper half: until an endpoint is known, and what its client does meanwhile."""
 
-    def send(self, head: bytes, piece: Piece) -> None:
-        """Sends the head of an answer and what there is of its body."""
+    __slots__ = ()
 
-    def send_more(self, piece: Piece) -> None:
-        """Sends more of the body."""
-
-    def exchange_ended(self, now: float, *, keep: bool) -> None:
-        """The answer was sent to its end; `keep` tells whether the connection goes on."""
-
-    def refuse(self, answer: bytes, reason: Reason, *, keep: bool) -> None:
-        """Sends an answer of our own. The exchange is over; `keep` tells whether the connection goes on."""
-
-    def cut(self) -> None:
-        """Ends the connection in mid-answer, so that the client can tell. The exchange is over."""
-
-    def hold(self, *, held: bool) -> None:
-        """Stops reading the request, or goes on."""
-
-
-class Exchange:
-    """One request after the other.
-
-    Attributes:
-        active: There is a request whose answer has not ended.
-        complete: All of it has come in.
-        answering: The first byte of its answer is on the way to the client: from now on there is no second attempt.
-    """
-
-    __slots__ = (
-        "_attempt",
-        "_client",
-        "_endpoint",
-        "_head",
-        "_held",
-        "_invites",
-        "_keep",
-        "_model",
-        "_on_candidate",
-        "_recorded",
-        "_recorder",
-        "_replayable",
-        "_revision",
-        "_sent",
-        "_shared",
-        "_started",
-        "_status",
-        "_ticket",
-        "_upstream",
-        "active",
-        "answering",
-        "complete",
-    )
-
-    def __init__(self, shared: Shared, client: Asker) -> None:
-        self._shared = shared
-        self._client = client
-        self._head: RequestHead
-        self._model: ModelTarget
-        self._revision: RevisionTarget | None = None
-        self._endpoint: EndpointTarget | None = None
-        self._upstream: UpstreamConnection | None = None
-        self._recorder: Recorder = _NO_EVIDENCE
-        self._sent: list[Piece] = []
-        self._held = 0
-        self._replayable = True
-        self._on_candidate = False
-        self._invites = False
-        self._recorded = True
-        self._keep = True
-        self._attempt = 1
-        self._ticket = 0
-        self._status = 0
-        self._started = 0.0
-        self.active = False
-        self.answering = False
-        self.complete = False
-
-    # ---- for the client connection -------------------------------------------------------------------------------
+    # ---- for the client connection -----------------------------------------------------------------------------------
 
     def begin(self, head: RequestHead, first: bytes, rest: Piece, started: float, *, complete: bool) -> None:
         """Takes on a request.
@@ -125,15 +46,18 @@ class Exchange:
         if rest:
             self._sent.append(rest)
         self._revision = None
-        self._recorder = _NO_EVIDENCE
+        self._recorder = NO_EVIDENCE
         self._recorded = False
         self._replayable = True
         self._on_candidate = False
         self._invites = head.expects and not complete and self._held == len(head.forward)
         self._attempt = 1
+        self._extra = b""
         self.active = True
         self.answering = False
         self.complete = complete
+        if head.timeout_s is not None:
+            self._patience.grant(head.timeout_s, started, self._too_late)
         call = head.call
         if isinstance(call, Refusal):
             self._refuse(call)
@@ -148,11 +72,15 @@ class Exchange:
         upstream = self._upstream
         self._held += len(piece)
         if upstream is not None:
-            self._keep_for_replay(piece)
+            if self._replayable and not self.answering:
+                self._sent.append(piece)
+                self._bound_replay()
             upstream.send(piece)
             return
         self._sent.append(piece)
-        if self._held > _HELD_WHILE_CONNECTING:
+        if self._look is not None and self._look.reading:
+            self._look.came(self._held, complete=complete)
+        elif self._held > _HELD_WHILE_CONNECTING:
             self._client.hold(held=True)
 
     def client_stuffed(self, *, stuffed: bool) -> None:
@@ -171,87 +99,56 @@ class Exchange:
 
     def timed_out(self) -> None:
         """The model server did not answer in time."""
-        self._abandon(Outcome.TIMED_OUT)
-        sentence = f"The model did not answer within {self._shared.limits.response_s:g} s."
-        self._end_with(Refusal(504, Reason.TIMED_OUT, sentence))
+        self._too_late(f"The model did not answer within {self._shared.limits.response_s:g} s.")
 
-    # ---- for the connection to the model server ------------------------------------------------------------------
+    # ---- for the queue -----------------------------------------------------------------------------------------------
 
-    def connected(self, connection: UpstreamConnection, ticket: int) -> bool:
-        """Takes a new connection; returns False when it is no longer wanted."""
-        if ticket != self._ticket or not self.active:
-            return False
+    def admitted(self, endpoint: EndpointTarget, waited_s: float) -> None:
+        """Goes on to the endpoint that has room."""
+        self._extra += self._patience.waited(waited_s)
         self._client.hold(held=False)
-        self._load(connection)
-        return True
+        if self._revision is not None:
+            self._go(self._revision, endpoint)
 
-    def not_connected(self, why: str, ticket: int) -> None:
-        """There is no connection to the endpoint."""
-        if ticket == self._ticket and self.active:
-            self.broken(why)
+    def turned_away(self, rejection: Rejection) -> None:
+        """Tries stable where the candidate has no room, or none any more; else tells the client."""
+        self._patience.left()
+        model = self._model
+        elsewhere = rejection.why is Why.LEFT or (self._on_candidate and model.queue.has_room(model.stable))
+        if not (elsewhere and self._try_again(Outcome.SHED)):
+            self._shed(refusal_of(rejection))
 
-    def upstream_stuffed(self, *, stuffed: bool) -> None:
-        """The model server reads slower than the request comes in; or no longer."""
-        self._client.hold(held=stuffed)
+    # ---- for the look at it ------------------------------------------------------------------------------------------
 
-    def declines(self, status: int) -> bool:
-        """Tries stable instead where the candidate says that it failed, and returns whether it does."""
-        if not self._on_candidate or self._attempt > 1 or not is_server_fault(status):
-            return False
-        upstream, outcome = self._upstream, outcome_of(status)
-        if not self._try_again(outcome):
-            return False
-        if upstream is not None:
-            upstream.close()
-        return True
+    def send_on(self) -> None:
+        """Sends the request to an endpoint."""
+        if isinstance(self._head.call, Call):
+            self._place(self._head.call)
 
-    def informed(self, head: bytes) -> None:
-        """Passes an informational answer on."""
-        self._client.send_more(head)
+    def rewrite(self, message: bytes) -> None:
+        """Puts another request in the place of the one that came."""
+        self._sent = [message]
+        self._held = len(message)
 
-    def answered(self, head: AnswerHead, body: Piece) -> None:
-        """Passes a whole answer on."""
-        self._upstream = None  # It may be another's from now on: the client's pace must not stop it.
-        self._keep = self._head.keep_alive and not self._shared.draining
-        self._client.send(head.forward if self._keep and self._attempt == 1 else self._stamped(head), body)
-        self._finish(head.status)
+    def fault(self, refusal: Refusal) -> None:
+        """Ends the request as the client's fault."""
+        self._abandon(Outcome.CLIENT_FAULT)
+        self._end_with(refusal)
 
-    def answer_begins(self, head: AnswerHead, piece: Piece) -> None:
-        """Passes the beginning of an answer on."""
-        self.answering = True
-        self._status = head.status
-        self._sent.clear()
-        self._keep = self._head.keep_alive and not self._shared.draining
-        self._client.send(head.forward if self._keep and self._attempt == 1 else self._stamped(head), piece)
+    def give(self, head: AnswerHead, body: bytes) -> None:
+        """Answers it with what no model server was asked for now."""
+        self._send(head, body)
+        self._finish(Outcome.SUCCEEDED)
 
-    def answer_goes_on(self, piece: Piece) -> None:
-        """Passes more of the answer's body on."""
-        self._client.send_more(piece)
+    def mismatched(self) -> None:
+        """Counts that the revision gave another answer than was kept of it."""
+        self._recorder.cache_mismatches += 1
 
-    def answer_ends(self, piece: Piece) -> None:
-        """Passes the last of the answer's body on."""
-        self._upstream = None  # As in `answered`.
-        self._client.send_more(piece)
-        self._finish(self._status)
+    def whole_request(self) -> bytes | None:
+        """Returns the request, head and body; None where it is not at hand."""
+        return b"".join(self._sent) if self.complete and self._replayable else None
 
-    def went_stale(self) -> None:
-        """Sends the request again over a new connection to the same endpoint: the server never saw it."""
-        self._upstream = None
-        if not self._replayable or self._endpoint is None or self._revision is None:
-            self.broken("the idle connection had been closed")
-            return
-        self._shared.meter.reconnected()
-        self._connect(self._revision, self._endpoint)
-
-    def broken(self, why: str) -> None:
-        """Tries once more where that is allowed; else tells the client."""
-        self._upstream = None
-        if not self.answering and self._try_again(Outcome.BROKEN):
-            return
-        self._abandon(Outcome.BROKEN)
-        self._end_with(Refusal(502, Reason.BROKEN, f"The model server gave no whole answer: {why}. Try again."))
-
-    # ---- within --------------------------------------------------------------------------------------------------
+    # ---- within ------------------------------------------------------------------------------------------------------
 
     def _route(self, call: Call) -> None:
         model = self._shared.targets.models.get(call.model)
@@ -259,142 +156,48 @@ class Exchange:
             self._refuse(unknown_model(call.model))
             return
         self._model = model
-        if call.infers and model.route.traffic is not Traffic.STOPPED:
-            revision = model.pick(wants_candidate=self._head.wants_candidate)
-        else:
-            revision = _without_toss(model, wants_candidate=self._head.wants_candidate)
+        if self._head.length > model.route.limits.max_body:
+            self._refuse(too_large(model.route.limits.max_body, self._head.length))
+            return
+        stopped = model.route.traffic is Traffic.STOPPED
+        pick = model.pick if call.infers and not stopped else model.pick_without_toss
+        revision = pick(wants_candidate=self._head.wants_candidate)
         if revision is not None:
             self._revision = revision
             self._on_candidate = revision is model.candidate
             if call.infers:
                 self._recorder = revision.recorder
                 self._recorder.arrived()
-        if model.route.traffic is Traffic.STOPPED:
+        if stopped:
             self._shed(Refusal(503, Reason.STOPPED, f"Traffic to {call.model} is stopped by its spec.", 10))
-            return
+        elif model.inspection is None or not (call.has_tensors and self._looks(model.inspection)):
+            self._place(call)
+
+    def _looks(self, inspection: Inspection) -> bool:
+        """Has its look begin where there is anything to look at, and returns whether that goes on with it."""
+        revision = self._revision
+        if revision is None or self._head.method != b"POST" or not inspection.looks_at(revision.route):
+            return False
+        self._look = Look(self, inspection, revision.route, self._head)
+        return self._look.begin(complete=self.complete)
+
+    def _place(self, call: Call) -> None:
+        """Sends it to an endpoint, or has it wait for one."""
+        model, revision = self._model, self._revision
         endpoint = revision.least_outstanding() if revision is not None else None
-        if revision is not None and endpoint is not None:
+        if revision is None or endpoint is None:
+            if not self._try_again(Outcome.SHED):
+                self._shed(Refusal(503, Reason.NO_ENDPOINT, f"No replica of {call.model} is ready. Try again.", 1))
+        elif call.infers and not model.queue.passes(endpoint):
+            self._patience.queue(model.queue, self, revision)
+        else:
             self._go(revision, endpoint)
-        elif not self._try_again(Outcome.SHED):
-            self._shed(Refusal(503, Reason.NO_ENDPOINT, f"No replica of {call.model} is ready. Try again.", 1))
 
     def _shed(self, refusal: Refusal) -> None:
         self._abandon(Outcome.SHED)
         self._end_with(refusal)
 
-    def _go(self, revision: RevisionTarget, endpoint: EndpointTarget) -> None:
-        endpoint.outstanding += 1
-        self._revision = revision
-        self._endpoint = endpoint
-        if self._invites:
-            self._invites = False
-            self._client.send_more(_CONTINUE)
-        upstream = self._shared.pools.of(endpoint, revision.route.name).take()
-        if upstream is None:
-            self._connect(revision, endpoint)
-        else:
-            self._load(upstream)
-
-    def _connect(self, revision: RevisionTarget, endpoint: EndpointTarget) -> None:
-        self._ticket += 1
-        self._shared.pools.of(endpoint, revision.route.name).connect(self, self._ticket)
-
-    def _load(self, upstream: UpstreamConnection) -> None:
-        self._upstream = upstream
-        upstream.carry(self, self._started if self._attempt == 1 else monotonic(), to_head=self._head.method == b"HEAD")
-        for piece in self._sent:
-            upstream.send(piece)
-        self._bound_replay()
-
-    def _keep_for_replay(self, piece: Piece) -> None:
-        if self._replayable and not self.answering:
-            self._sent.append(piece)
-            self._bound_replay()
-
-    def _bound_replay(self) -> None:
-        if self._held > self._shared.limits.replay_bytes:
-            self._replayable = False
-            self._sent.clear()
-
-    def _try_again(self, outcome: Outcome) -> bool:
-        """Starts a second attempt where there is an endpoint for it, and records the first one's outcome."""
-        if self._attempt > 1 or not self._replayable:
-            return False
-        revision = self._model.stable if self._on_candidate else self._revision
-        endpoint = revision.least_outstanding(but=self._endpoint) if revision is not None else None
-        if revision is None or endpoint is None:
-            return False
-        self._leave(outcome)
-        self._attempt = 2
-        self._shared.meter.retried()
-        self._go(revision, endpoint)
-        return True
-
-    def _stamped(self, head: AnswerHead) -> bytes:
-        more = b"" if self._keep else CLOSE_LINE
-        return head.forward[:-2] + self._attempt_line() + more + b"\r\n"
-
-    def _attempt_line(self) -> bytes:
-        return f"{ATTEMPT_HEADER}: {self._attempt}\r\n".encode() if self._attempt > 1 else b""
-
-    def _finish(self, status: int) -> None:
-        now = monotonic()
-        endpoint = self._endpoint
-        if endpoint is not None:
-            endpoint.outstanding -= 1
-            if not self._recorded:
-                self._recorder.ended(outcome_of(status), now - self._started, endpoint.endpoint.pod)
-            elif not is_server_fault(status):
-                self._recorder.rescued()
-        self._endpoint = None
-        self._recorded = True
-        self._sent.clear()
-        self.active = False
-        self._client.exchange_ended(now, keep=self._keep)
-
-    def _leave(self, outcome: Outcome) -> None:
-        """Ends an attempt; the first one's outcome is the arrival's."""
-        endpoint, self._endpoint = self._endpoint, None
-        self._upstream = None
-        self._ticket += 1
-        self._client.hold(held=False)
-        if not self._recorded:
-            self._recorded = True
-            pod = endpoint.endpoint.pod if endpoint is not None else ""
-            self._recorder.ended(outcome, monotonic() - self._started, pod)
-        if endpoint is not None:
-            endpoint.outstanding -= 1
-
-    def _abandon(self, outcome: Outcome) -> None:
-        """Ends the exchange for good."""
-        if self._upstream is not None:
-            self._upstream.close()
-        self._leave(outcome)
-        self._sent.clear()
-        self.active = False
-
-    def _end_with(self, refusal: Refusal) -> None:
-        if self.answering:
-            self._client.cut()
-        else:
-            self._refuse(refusal)
-
-    def _refuse(self, refusal: Refusal) -> None:
-        self.active = False
-        self._sent.clear()
-        keep = self.complete and self._head.keep_alive and not self._shared.draining
-        more = b"" if keep else CLOSE_LINE
-        if self._revision is not None:
-            more += f"{REVISION_HEADER}: {self._revision.route.name}\r\n".encode() + self._attempt_line()
-        answer = written(refusal, more, bodiless=self._head.method == b"HEAD")
-        self._client.refuse(answer, refusal.reason, keep=keep)
-
-
-def _without_toss(model: ModelTarget, *, wants_candidate: bool) -> RevisionTarget | None:
-    """Returns the revision for a call that is no evidence: it takes no slot of the split."""
-    stable, candidate = model.stable, model.candidate
-    if candidate is not None and wants_candidate:
-        return candidate
-    if candidate is not None and (stable is None or not stable.endpoints) and candidate.route.weight_permille:
-        return candidate
-    return stable
+    def _too_late(self, sentence: str) -> None:
+        """Ends a request whose time is over. That it waited for a replica until then is no evidence."""
+        self._abandon(Outcome.SHED if self._patience.queues else Outcome.TIMED_OUT)
+        self._end_with(Refusal(504, Reason.TIMED_OUT, sentence))

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.gateway.access import Access
+from plimsoll.gateway.http1.addressing import Call
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.pool import Pools
-from plimsoll.gateway.http1.refusals import Reason
+from plimsoll.gateway.http1.refusals import Reason, Refusal
 from plimsoll.gateway.targets import Targets
 
 
@@ -38,10 +39,14 @@ class Uncounted:
     def reconnected(self) -> None:
         """Counts nothing."""
 
+    queued = 0
+    cache_hits = 0
+    cache_mismatches = 0
+
     def arrived(self) -> None:
         """Counts nothing."""
 
-    def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None:
+    def ended(self, outcome: Outcome, latency_s: float, pod: str, *, exempt: bool = False) -> None:
         """Counts nothing."""
 
     def rescued(self) -> None:
@@ -66,3 +71,9 @@ class Shared:
 
     def __post_init__(self) -> None:
         self.pools = Pools(self.limits)
+
+    def most_body(self, call: Call | Refusal) -> int:
+        """Returns the largest body in bytes that a request of this call may have."""
+        model = self.targets.models.get(call.model) if isinstance(call, Call) else None
+        most = self.limits.body_bytes
+        return most if model is None else min(most, model.route.limits.max_body)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
 from plimsoll.core.records.grpc_status import Status
-from plimsoll.core.routing.headers import ATTEMPT_HEADER, REVISION_HEADER
+from plimsoll.core.routing.headers import ATTEMPT_HEADER, CACHE_HEADER, QUEUED_HEADER, REVISION_HEADER
+from plimsoll.core.validation.problem import INVALID_HEADER
 from plimsoll.gateway.http2 import frames
 from plimsoll.gateway.http2.headers import Field, encode
 from plimsoll.gateway.http2.violations import ErrorCode
-
-RETRY_PUSHBACK: Final = (b"grpc-retry-pushback-ms", b"1000")
-"""gRPC's Retry-After: clients with a retry policy wait as long."""
 
 TLS_WANTED: Final = frames.goaway(0, ErrorCode.INADEQUATE_SECURITY, "This port speaks TLS: make a secure channel.")
 """What a client gets that speaks plain text where TLS is wanted. Without SETTINGS before it: with them a gRPC client
@@ -25,6 +24,12 @@ _GRPC: Final = (b"content-type", b"application/grpc")
 def trailers_only(status: Status, message: str, extra: Sequence[Field] = ()) -> bytes:
     """Returns the block of an answer that consists of its status."""
     return encode([_OK, _GRPC, *_said(status, message), *extra])
+
+
+HEAD: Final = encode([_OK, _GRPC])
+"""The head of a success."""
+SUCCESS: Final = encode([(b"grpc-status", b"0")])
+"""The trailers of one."""
 
 
 def trailers(status: Status, message: str) -> bytes:
@@ -43,6 +48,22 @@ def about_the_way(revision: str, attempt: int) -> bytes:
     if attempt > 1:
         fields.append((ATTEMPT_HEADER.encode(), str(attempt).encode()))
     return encode(fields)
+
+
+def about_the_wait(waited_s: float) -> bytes:
+    """Returns what is appended to the head of an answer whose call waited for a pod, in seconds."""
+    return encode([(QUEUED_HEADER.encode(), str(math.ceil(waited_s * 1000)).encode())])
+
+
+def about_the_look(cache: str, invalid: str) -> bytes:
+    """Returns what is appended to an answer's head: what the cache did, and what was wrong and let pass."""
+    said = ((CACHE_HEADER, cache), (INVALID_HEADER, invalid))
+    return encode([(name.encode(), value.encode()) for name, value in said if value])
+
+
+def retry_pushback(seconds: int) -> Field:
+    """Returns gRPC's Retry-After: clients with a retry policy wait as long."""
+    return b"grpc-retry-pushback-ms", str(seconds * 1000).encode()
 
 
 def percent_encoded(message: str) -> bytes:

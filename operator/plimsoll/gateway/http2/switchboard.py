@@ -13,9 +13,9 @@ from plimsoll.core.records.grpc_status import Status
 from plimsoll.core.routing.table import Endpoint
 from plimsoll.gateway.access import Access
 from plimsoll.gateway.http2 import refusals
+from plimsoll.gateway.http2.attempts import Attempts
 from plimsoll.gateway.http2.connection import Connection, Outbox, as_protocol
 from plimsoll.gateway.http2.deadlines import Wheel
-from plimsoll.gateway.http2.exchange import Exchange
 from plimsoll.gateway.http2.limits import Limits
 from plimsoll.gateway.http2.replay import ReplayBudget
 from plimsoll.gateway.http2.upstream_pool import UpstreamPool
@@ -96,7 +96,7 @@ class Switchboard:
         self.connect = connect or _connect
         self.access = access
         self.outbox = Outbox()
-        self.wheel: Wheel[Exchange] = Wheel(clock())
+        self.wheel: Wheel[Attempts] = Wheel(clock())
         self.counters = Counters()
         self.clients: set[ClientConnection] = set()
         self.deserted = asyncio.Event()
@@ -142,6 +142,10 @@ class Switchboard:
                 self._ways.clear()
             way = self._ways[key] = refusals.about_the_way(*key)
         return way
+
+    def flush_soon(self) -> None:
+        """Writes what a call collected that something else than its own connections woke: a timer, or another call."""
+        asyncio.get_running_loop().call_soon(self.outbox.flush)
 
     def expire(self, now: float) -> None:
         """Ends the calls whose time is over."""
