@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from plimsoll.api.base import Duration, Quantity, parse_duration
 from plimsoll.api.v1alpha1 import Accelerator
-from plimsoll.core.fleet.observed import FleetSettings
+from plimsoll.core.fleet.observed import FleetSettings, Guarding
 from plimsoll.core.snapshot import Defaults
 from plimsoll.settings import LogLevel, Settings, parse_settings
 
@@ -44,6 +44,28 @@ class ElectionSettings(Settings):
         return self
 
 
+class GatewayTlsSettings(Settings):
+    """TLS of gateways; off without a Secret."""
+
+    secret_name: str = ""
+    client_ca_secret_name: str = Field(default="", alias="clientCASecretName")
+    plain_text: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.client_ca_secret_name or self.plain_text) and not self.secret_name:
+            raise ValueError("must name secretName, which clientCASecretName and plainText add to")
+        if self.client_ca_secret_name and self.plain_text:
+            raise ValueError("must not have plainText with clientCASecretName: plain text shows no certificate")
+        return self
+
+
+class GatewayAuthSettings(Settings):
+    """Keys that gateways ask for; none without a Secret."""
+
+    secret_name: str = ""
+
+
 class GatewaySettings(Settings):
     """Gateways of each namespace: replicas <= maxReplicas."""
 
@@ -57,12 +79,23 @@ class GatewaySettings(Settings):
     role_name: Annotated[str, Field(min_length=1)] = "plimsoll-gateway"
     metrics_namespaces: list[str] = Field(default=[])
     image_pull_secrets: list[str] = Field(default=[])
+    tls: GatewayTlsSettings = GatewayTlsSettings()
+    auth: GatewayAuthSettings = GatewayAuthSettings()
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.replicas > self.max_replicas:
             raise ValueError("must satisfy replicas <= maxReplicas")
+        if self.guarding.wanted and not self.enabled:
+            raise ValueError("must have enabled with tls or auth: it is gateways that speak TLS and ask for keys")
         return self
+
+    @property
+    def guarding(self) -> Guarding:
+        """How gateways guard themselves."""
+        return Guarding(
+            self.tls.secret_name, self.tls.client_ca_secret_name, self.tls.plain_text, self.auth.secret_name
+        )
 
 
 class ControllerConfig(Settings):
@@ -113,6 +146,7 @@ class ControllerConfig(Settings):
             metrics_namespaces=tuple(gateway.metrics_namespaces),
             image_pull_secrets=tuple(gateway.image_pull_secrets),
             log_level=self.log_level.value,
+            guarding=gateway.guarding,
         )
 
 

@@ -16,6 +16,8 @@ from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import NO_SAY, Endpoint, ModelRoute, RevisionRoute, RouteTable
 from plimsoll.core.validation.rules import Rules
+from plimsoll.gateway.access import Access
+from plimsoll.gateway.doors import Door
 from plimsoll.gateway.http2.connection import as_protocol
 from plimsoll.gateway.http2.limits import Limits
 from plimsoll.gateway.http2.listener import GrpcListener
@@ -86,7 +88,13 @@ def table(
 
 @asynccontextmanager
 async def running_gateway(
-    routes: RouteTable, ports: dict[str, int], limits: Limits | None = None, *, tick_s: float = 0.05
+    routes: RouteTable,
+    ports: dict[str, int],
+    limits: Limits | None = None,
+    *,
+    tick_s: float = 0.05,
+    door: Door | None = None,
+    access: Access | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serves these routes, whose pods listen on these ports of the loopback."""
     recorders: dict[str, Recorded] = {}
@@ -99,8 +107,8 @@ async def running_gateway(
     targets = Targets(
         lambda _, revision: recorders.setdefault(revision, Recorded()), lambda: b"key", inspections=looked.inspections
     )
-    board = Switchboard(targets, time.monotonic, limits, connect)
-    listener = GrpcListener(board, tick_s=tick_s)
+    board = Switchboard(targets, time.monotonic, limits, connect, access)
+    listener = GrpcListener(board, tick_s=tick_s, door=door)
     port = await listener.start("127.0.0.1", 0)
     gateway = Gateway(f"127.0.0.1:{port}", board, listener, ports, recorders, looked)
     gateway.route(routes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +17,8 @@ from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import NO_SAY, Endpoint, ModelRoute, RevisionRoute, RouteTable
 from plimsoll.core.validation.rules import Rules
+from plimsoll.gateway.access import Access
+from plimsoll.gateway.doors import Door
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.listener import Listener
 from plimsoll.gateway.http1.refusals import Reason
@@ -79,9 +82,9 @@ class Gateway:
         revisions = [revision for revision in (model.stable, model.candidate) if revision]
         return sum(endpoint.outstanding for revision in revisions for endpoint in revision.endpoints)
 
-    async def connect(self) -> Client:
+    async def connect(self, tls: ssl.SSLContext | None = None) -> Client:
         """Opens a connection."""
-        return Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24))
+        return Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24, ssl=tls))
 
     async def ask(self, request: bytes) -> Answer:
         """Sends one request over a connection of its own."""
@@ -153,7 +156,9 @@ class Client:
 
 
 @asynccontextmanager
-async def gateway(limits: Limits | None = None, *, port: int) -> AsyncIterator[Gateway]:
+async def gateway(
+    limits: Limits | None = None, *, port: int, door: Door | None = None, access: Access | None = None
+) -> AsyncIterator[Gateway]:
     """Runs while the context lasts; `port` is the one of the model servers."""
     records: dict[str, Recorded] = {}
     looked = Looked()
@@ -161,7 +166,7 @@ async def gateway(limits: Limits | None = None, *, port: int) -> AsyncIterator[G
         lambda _, revision: records.setdefault(revision, Recorded()), lambda: b"key", inspections=looked.inspections
     )
     meter = Meter()
-    listener = Listener(targets, replace(limits or Limits(), upstream_port=port), meter)
+    listener = Listener(targets, replace(limits or Limits(), upstream_port=port), meter, door=door, access=access)
     running = Gateway(listener, targets, await listener.start("127.0.0.1", 0), records, meter, looked)
     try:
         yield running

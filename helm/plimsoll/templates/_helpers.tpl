@@ -75,7 +75,21 @@ and install with
 {{- end }}
 {{- end -}}
 
+{{- define "plimsoll.checkedGuards" -}}
+{{- $tls := .Values.gateway.tls -}}
+{{- if and (or $tls.secretName .Values.gateway.auth.secretName) (not .Values.gateway.enabled) -}}
+{{- fail "\n\ngateway.tls.secretName and gateway.auth.secretName say how gateways are guarded, and there are none: set gateway.enabled to true, or leave both empty.\n" -}}
+{{- end -}}
+{{- if and (or $tls.clientCASecretName $tls.plainText) (not $tls.secretName) -}}
+{{- fail "\n\ngateway.tls.clientCASecretName and gateway.tls.plainText add to TLS, which is off: set gateway.tls.secretName.\n" -}}
+{{- end -}}
+{{- if and $tls.clientCASecretName $tls.plainText -}}
+{{- fail "\n\ngateway.tls.plainText lets in clients that show no certificate, and gateway.tls.clientCASecretName asks for one: leave one of them empty.\n" -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "plimsoll.config" -}}
+{{- include "plimsoll.checkedGuards" . -}}
 defaults:
   accelerator: {{ .Values.defaults.accelerator }}
   tritonImage: {{ include "plimsoll.tritonImage" . | quote }}
@@ -106,6 +120,20 @@ gateway:
   {{- with .Values.gateway.resources }}
   resources:
     {{- include "plimsoll.amounts" . | trim | nindent 4 }}
+  {{- end }}
+  {{- with .Values.gateway.tls }}
+  {{- if .secretName }}
+  tls:
+    secretName: {{ .secretName }}
+    {{- with .clientCASecretName }}
+    clientCASecretName: {{ . }}
+    {{- end }}
+    plainText: {{ .plainText }}
+  {{- end }}
+  {{- end }}
+  {{- with .Values.gateway.auth.secretName }}
+  auth:
+    secretName: {{ . }}
   {{- end }}
 logLevel: {{ .Values.logLevel }}
 {{- end -}}

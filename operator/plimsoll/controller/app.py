@@ -233,7 +233,8 @@ class Controller:
             follow_pods(self._fleet_stores, collector)
             fleets = self._fleets(client, key, collector)
             fleets.subscribe(wakeups.namespace_changed)
-            views = GatewayViews(collector, fleets, wakeups, enabled=self._config.gateway.enabled)
+            gateway = self._config.gateway
+            views = GatewayViews(collector, fleets, wakeups, enabled=gateway.enabled, guarding=gateway.guarding)
             reconciler = Reconciler(
                 Observer(self._stores, defaults, client, views.add),
                 Applier(client, self._stores, writes),

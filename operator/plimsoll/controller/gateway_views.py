@@ -12,6 +12,7 @@ from plimsoll.controller.fleet_observer import FleetStores
 from plimsoll.controller.gateways import Collector
 from plimsoll.controller.mismatches import Mismatches
 from plimsoll.controller.observe import Stores
+from plimsoll.core.fleet.observed import Guarding
 from plimsoll.core.fleet.replicas import Load, LoadHistory
 from plimsoll.core.fleet.state import FleetPhase, FleetState
 from plimsoll.core.world import Failure, FailureKind, Gateways, Observed
@@ -78,13 +79,23 @@ class GatewayViews:
         fleets: Knows what fleets are at.
         wakeups: Learns uids.
         enabled: The chart makes gateways.
+        guarding: How they guard themselves.
     """
 
-    def __init__(self, collector: Collector, fleets: Fleets, wakeups: GatewayWakeups, *, enabled: bool) -> None:
+    def __init__(
+        self,
+        collector: Collector,
+        fleets: Fleets,
+        wakeups: GatewayWakeups,
+        *,
+        enabled: bool,
+        guarding: Guarding = Guarding(),  # noqa: B008 - immutable
+    ) -> None:
         self._collector = collector
         self._fleets = fleets
         self._wakeups = wakeups
         self._enabled = enabled
+        self._guarding = guarding
 
     def add(self, observed: Observed) -> Observed:
         """Returns the same with its gateways."""
@@ -103,10 +114,16 @@ class GatewayViews:
         newest = max((gateway.acks.get(uid, 0) for gateway in known), default=0)
         lagging = set(self._collector.lagging(namespace, uid, 1))
         follow = [0 if gateway.pod.name in lagging else gateway.acks[uid] for gateway in ready]
-        in_flight = self._collector.in_flight(namespace, uid)
-        mismatches = self._wakeups.mismatches.take(uid)
-        trouble = self._trouble(namespace, state)
-        return Gateways(len(ready), min(follow, default=0), newest, trouble, in_flight, mismatches)
+        return Gateways(
+            len(ready),
+            min(follow, default=0),
+            newest,
+            self._trouble(namespace, state),
+            self._collector.in_flight(namespace, uid),
+            self._wakeups.mismatches.take(uid),
+            guarded=self._guarding.wanted,
+            tls=bool(self._guarding.tls_secret),
+        )
 
     def _trouble(self, namespace: str, state: FleetState | None) -> Failure | None:
         if state and state.phase is FleetPhase.REFUSED and state.trouble:

@@ -74,7 +74,7 @@ def status_for(observed: Observed, standing: Standing, now: datetime) -> Outcome
         replicas=deployment.pods if deployment else 0,
         ready_replicas=deployment.ready if deployment else 0,
         selector=selector_text(pod_selector(metadata.name, shown)) if shown else before.selector,
-        urls=_urls(metadata.name, metadata.namespace),
+        urls=_urls(metadata.name, metadata.namespace, tls=_speaks_tls(observed)),
         decision=_decision(standing, before, deployment),
         preflight=preflight_status(_verdict(observed, standing)),
         routing=standing.routing or before.routing,
@@ -83,9 +83,16 @@ def status_for(observed: Observed, standing: Standing, now: datetime) -> Outcome
     return Outcome(status, situation.message, _announcements(standing, situation, before), requeue_at)
 
 
-def _urls(name: str, namespace: str) -> Urls:
+def _speaks_tls(observed: Observed) -> bool:
+    """Tells whether users meet TLS: where the Service leads to gateways that speak it, or will when it is made."""
+    gateways = observed.gateways
+    service = observed.services.get(observed.object.metadata.name)
+    return gateways is not None and gateways.tls and (service is None or service.gateway)
+
+
+def _urls(name: str, namespace: str, *, tls: bool) -> Urls:
     host = f"{name}.{namespace}.svc"
-    return Urls(http=f"http://{host}:{HTTP_PORT}/v2/models/{name}", grpc=f"{host}:{GRPC_PORT}")
+    return Urls(http=f"{'https' if tls else 'http'}://{host}:{HTTP_PORT}/v2/models/{name}", grpc=f"{host}:{GRPC_PORT}")
 
 
 def _situation(observed: Observed, standing: Standing, now: datetime) -> tuple[Situation, datetime | None]:

@@ -127,6 +127,8 @@ class Gateways:
         trouble: Why there are none or too few, None when nothing is wrong.
         in_flight: Requests that draining pods have yet to answer, by pod; only of pods of which all have told.
         mismatches: Kept answers that a revision contradicted, by revision; only those that are to be told now.
+        guarded: They speak TLS or ask for keys: no request may pass them by.
+        tls: They speak TLS.
     """
 
     ready: int = 0
@@ -135,6 +137,8 @@ class Gateways:
     trouble: Failure | None = None
     in_flight: Mapping[str, int] = field(default_factory=dict)
     mismatches: Mapping[str, int] = field(default_factory=dict)
+    guarded: bool = False
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def run_gateway(config_path: str, parts: Parts | None = None) -> int:
     configure_logging(config.log_level.value)
     me = read_self(os.environ)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Gateway(config, me, parts or Assembly(me).parts()).run())
+        return runner.run(Gateway(config, me, parts or Assembly(me, config).parts()).run())
 
 
 class Gateway:
@@ -145,6 +145,7 @@ class Gateway:
     async def _serve(self, routes: Routes) -> None:
         """Takes requests once it is known where they go: until then every model would be unknown."""
         await routes.synced.wait()
+        await self._parts.prepared()
         async with self._starting:
             if self._draining:
                 return
@@ -178,7 +179,7 @@ class Gateway:
         unsynced = routes.unsynced()
         if unsynced:
             return f"waiting for {', '.join(unsynced)}"
-        return "" if self._ready else "waiting for listeners"
+        return "" if self._ready else self._parts.unready() or "waiting for listeners"
 
     def _heed_signals(self) -> None:
         loop = asyncio.get_running_loop()

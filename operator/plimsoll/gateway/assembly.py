@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import time
@@ -15,7 +16,10 @@ from plimsoll.core.routing.table import RouteTable
 from plimsoll.gateway.cache.caches import Caches
 from plimsoll.gateway.cache.memory import MemoryStore
 from plimsoll.gateway.config import GatewayConfig, Self
+from plimsoll.gateway.guards import Guards
+from plimsoll.gateway.http1 import refusals as http1_refusals
 from plimsoll.gateway.http1.listener import Listener as HttpListener
+from plimsoll.gateway.http2 import refusals as http2_refusals
 from plimsoll.gateway.http2.listener import GrpcListener
 from plimsoll.gateway.http2.switchboard import Switchboard
 from plimsoll.gateway.inspection import Inspections
@@ -24,7 +28,9 @@ from plimsoll.gateway.record_stream import Identity, RecordStream
 from plimsoll.gateway.recordings import Clocks, Recordings
 from plimsoll.gateway.routes import Routes
 from plimsoll.gateway.targets import Targets
+from plimsoll.gateway.tls import Application
 from plimsoll.monitoring.gateway_metrics import RequestMetrics
+from plimsoll.monitoring.guard_metrics import GuardMetrics
 from plimsoll.monitoring.inspection_metrics import InspectionMetrics
 from plimsoll.version import VERSION
 
@@ -39,27 +45,44 @@ class Assembly:
 
     Args:
         me: The pod that this process is.
+        config: Its settings.
     """
 
-    def __init__(self, me: Self) -> None:
+    def __init__(self, me: Self, config: GatewayConfig) -> None:
         self._me = me
         totals = RequestMetrics()
         prometheus_client.REGISTRY.register(totals)
         self._recordings = Recordings(_CLOCKS, totals)
         self._stream: RecordStream | None = None
+        self._guards = Guards(config)
+        if config.tls or config.keys:
+            prometheus_client.REGISTRY.register(GuardMetrics(self._guards.figures))
         caches = Caches(lambda most: MemoryStore(most, time.monotonic), _TOSS, _mismatched)
         self._inspections = Inspections(caches)
         prometheus_client.REGISTRY.register(InspectionMetrics(self._inspections.figures))
 
     def parts(self) -> Parts:
         """Returns the makers."""
-        return Parts(self._listeners, self._recordings.of, self._inspections, self._admin, self._work, self._close)
+        guards = self._guards
+        return Parts(
+            self._listeners,
+            self._recordings.of,
+            self._inspections,
+            self._admin,
+            self._work,
+            self._close,
+            guards.prepared,
+            guards.unready,
+        )
 
     def _listeners(self, targets: Targets, config: GatewayConfig) -> Sequence[Listener]:
-        return (
-            _OnPort(HttpListener(targets), config.http_port),
-            _OnPort(GrpcListener(Switchboard(targets, time.monotonic)), config.grpc_port),
+        guards = self._guards
+        http = HttpListener(
+            targets, door=guards.door(Application.HTTP1, http1_refusals.TLS_WANTED), access=guards.access
         )
+        board = Switchboard(targets, time.monotonic, access=guards.access)
+        grpc = GrpcListener(board, door=guards.door(Application.HTTP2, http2_refusals.TLS_WANTED))
+        return _OnPort(http, config.http_port), _OnPort(grpc, config.grpc_port)
 
     def _admin(self, boot: str, routes: Routes) -> Sequence[web.AbstractRouteDef]:
         identity = Identity(boot, self._me.pod, self._me.uid, VERSION, self._me.controller_key)
@@ -69,8 +92,10 @@ class Assembly:
         return stream.routes()
 
     async def _work(self) -> None:
-        if self._stream:
-            await self._stream.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._guards.run(), name="guards")
+            if self._stream:
+                group.create_task(self._stream.run(), name="records")
 
     def _close(self) -> None:
         if self._stream:

@@ -14,7 +14,30 @@ from plimsoll.core.tokens import is_key
 from plimsoll.errors import Invalid
 from plimsoll.settings import LogLevel, Settings, parse_settings
 
+Named = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class TlsSettings(Settings):
+    """A certificate: connections are wrapped in TLS."""
+
+    secret: Named
+    """Whose files these are: for messages."""
+    folder: Named
+    """Where `tls.crt` and `tls.key` are mounted."""
+    client_folder: str = ""
+    """Where a `ca.crt` is mounted: clients must show a certificate of these authorities. Empty: they need none."""
+    plain_text: bool = False
+    """Connections without TLS are served, too."""
+
+
+class KeySettings(Settings):
+    """Keys: requests must show one."""
+
+    secret: Named
+    """Whose files these are: for messages."""
+    folder: Named
+    """Where they are mounted, a file for each name."""
 
 
 class GatewayConfig(Settings):
@@ -32,6 +55,8 @@ class GatewayConfig(Settings):
     drain_deadline: Duration = "60s"
     """How long requests in flight may take after that."""
     log_level: LogLevel = LogLevel.INFO
+    tls: TlsSettings | None = None
+    keys: KeySettings | None = None
 
     @property
     def drain_delay_s(self) -> float:

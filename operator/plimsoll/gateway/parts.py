@@ -66,6 +66,14 @@ def _nothing() -> None:
     """Does nothing."""
 
 
+async def _prepared() -> None:
+    """Has nothing to wait for."""
+
+
+def _nothing_waits() -> str:
+    return ""
+
+
 def _no_paths(_boot: str, _routes: Routes) -> Sequence[web.AbstractRouteDef]:
     return ()
 
@@ -82,6 +90,8 @@ class Parts:
             before `work`.
         work: Runs until it is cancelled; its death is the process's death.
         close: Ends what would hold the admin port open.
+        prepared: Returns when listeners may start; they are not asked for before.
+        unready: Says what `prepared` waits for; empty where it does not.
     """
 
     listeners: Callable[[Targets, GatewayConfig], Sequence[Listener]] = _no_listeners
@@ -90,3 +100,5 @@ class Parts:
     admin: Callable[[str, Routes], Sequence[web.AbstractRouteDef]] = _no_paths
     work: Callable[[], Coroutine[None, None, None]] = _no_work
     close: Callable[[], None] = _nothing
+    prepared: Callable[[], Coroutine[None, None, None]] = _prepared
+    unready: Callable[[], str] = _nothing_waits

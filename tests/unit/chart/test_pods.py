@@ -8,6 +8,8 @@ from tests.unit.chart.rendering import TRITON, manifests, one
 
 from plimsoll.config import ControllerConfig, parse_config
 
+TLS = {"secretName": "gateway-tls", "clientCASecretName": "clients"}
+
 
 def pod_specs() -> list[dict[str, Any]]:
     return [one("Deployment")["spec"]["template"]["spec"], one("Pod")["spec"]]
@@ -92,6 +94,13 @@ def test_the_configuration_says_everything_that_the_controller_reads_except_its_
         ({"gateway": {"resources": {"requests": {"cpu": 1}}}}, "gateway.resources.requests.cpu", "1"),
         ({"gateway": {"metricsNamespaces": ["monitoring"]}}, "gateway.metricsNamespaces", ["monitoring"]),
         ({"gateway": {"imagePullSecrets": [{"name": "pull"}]}}, "gateway.imagePullSecrets", ["pull"]),
+        ({"gateway": {"enabled": True, "tls": TLS}}, "gateway.tls", {**TLS, "plainText": False}),
+        (
+            {"gateway": {"enabled": True, "tls": {"secretName": "a", "plainText": True}}},
+            "gateway.tls",
+            {"secretName": "a", "plainText": True},
+        ),
+        ({"gateway": {"enabled": True, "auth": {"secretName": "keys"}}}, "gateway.auth.secretName", "keys"),
         ({"logLevel": "debug"}, "logLevel", "debug"),
     ],
 )

@@ -91,6 +91,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"gateway": {"resources": {"limits": {"memory": "1 GiB"}}}}, "'/gateway/resources/limits/memory'"),
     ({"gateway": {"metricsNamespaces": ["a b"]}}, "'/gateway/metricsNamespaces/0'"),
     ({"gateway": {"imagePullSecrets": ["pull"]}}, "'/gateway/imagePullSecrets/0'"),
+    ({"gateway": {"tls": {"secretName": "A Secret"}}}, "'/gateway/tls/secretName'"),
+    ({"gateway": {"tls": {"clientCASecretName": 1}}}, "'/gateway/tls/clientCASecretName'"),
+    ({"gateway": {"tls": {"plainText": "yes"}}}, "'/gateway/tls/plainText'"),
+    ({"gateway": {"auth": {"secretName": "A Secret"}}}, "'/gateway/auth/secretName'"),
+    ({"gateway": {"auth": {"secret": "keys"}}}, "'/gateway/auth'"),
     ({"replicaCount": "two"}, "'/replicaCount'"),
     ({"resources": {"limits": {"memory": "1 GiB"}}}, "'/resources/limits/memory'"),
     ({"podAnnotations": {"a": 1}}, "'/podAnnotations/a'"),
@@ -142,6 +147,23 @@ def test_the_schema_refuses_and_names_the_path(document: dict[str, Any], path: s
 
 def test_a_foreign_service_account_needs_a_name() -> None:
     assert "Name an existing ServiceAccount" in refusal({**ENOUGH, "serviceAccount": {"create": False}})
+
+
+@pytest.mark.parametrize(
+    ("gateway", "said"),
+    [
+        ({"auth": {"secretName": "keys"}}, "set gateway.enabled to true"),
+        ({"tls": {"secretName": "tls"}}, "set gateway.enabled to true"),
+        ({"enabled": True, "tls": {"plainText": True}}, "set gateway.tls.secretName"),
+        ({"enabled": True, "tls": {"clientCASecretName": "clients"}}, "set gateway.tls.secretName"),
+        (
+            {"enabled": True, "tls": {"secretName": "tls", "clientCASecretName": "clients", "plainText": True}},
+            "leave one of them empty",
+        ),
+    ],
+)
+def test_guards_that_would_guard_nothing_are_refused(gateway: dict[str, Any], said: str) -> None:
+    assert said in refusal({**ENOUGH, "gateway": gateway})
 
 
 def test_the_chart_can_be_a_dependency() -> None:

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from plimsoll.config import ControllerConfig, parse_config
-from plimsoll.core.fleet.observed import FleetSettings
+from plimsoll.core.fleet.observed import FleetSettings, Guarding
 from plimsoll.errors import Invalid
 
 BASE = {"defaults": {"tritonImage": "triton"}, "fetchImage": "plimsoll"}
@@ -28,6 +28,8 @@ def test_every_setting_reaches_the_decisions() -> None:
         roleName="pilot-gateway",
         metricsNamespaces=["monitoring"],
         imagePullSecrets=["pull"],
+        tls={"secretName": "gateway-tls", "clientCASecretName": "clients"},
+        auth={"secretName": "gateway-keys"},
     )
     assert told.fleet_settings("plimsoll-system", "key") == FleetSettings(
         enabled=True,
@@ -43,6 +45,7 @@ def test_every_setting_reaches_the_decisions() -> None:
         metrics_namespaces=("monitoring",),
         image_pull_secrets=("pull",),
         log_level="info",
+        guarding=Guarding("gateway-tls", "clients", False, "gateway-keys"),
     )
 
 
@@ -54,6 +57,14 @@ def test_every_setting_reaches_the_decisions() -> None:
         ({"maxConcurrentUpgrades": 0}, "gateway.maxConcurrentUpgrades"),
         ({"roleName": ""}, "gateway.roleName"),
         ({"replica": 3}, "gateway.replica"),
+        ({"auth": {"secretName": "keys"}}, "enabled with tls or auth"),
+        ({"tls": {"secretName": "tls"}}, "enabled with tls or auth"),
+        ({"enabled": True, "tls": {"plainText": True}}, "must name secretName"),
+        ({"enabled": True, "tls": {"clientCASecretName": "clients"}}, "must name secretName"),
+        (
+            {"enabled": True, "tls": {"secretName": "tls", "clientCASecretName": "clients", "plainText": True}},
+            "plain text shows no certificate",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_at_the_start(gateway: dict[str, object], said: str) -> None:

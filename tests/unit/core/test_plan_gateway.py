@@ -1,5 +1,6 @@
 """How requests come to the gateway and past it again, and what waits for gateways that have not heard."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,7 @@ from tests.support.builders import (
 from plimsoll.api.routing import RoutedRevision, Routing
 from plimsoll.api.v1alpha1 import ConditionStatus, ModelDeploymentStatus
 from plimsoll.core.actions import Action, Apply, Create, Delete, Plan, Scale, WriteStatus
+from plimsoll.core.names import gateway_selector
 from plimsoll.core.plan import plan
 from plimsoll.core.world import Failure, FailureKind, Gateways, Observed
 
@@ -104,6 +106,45 @@ READY = Gateways(ready=2, acknowledged=3)
 )
 def test_the_service_moves_when_all_ready_gateways_know_the_route(gateways: Gateways, done: list[str]) -> None:
     assert steps(plan(direct(gateways), NOW)) == done
+
+
+GUARDED = Gateways(guarded=True, tls=True)
+
+
+@pytest.mark.parametrize(("gateways", "guarded"), [(GUARDED, True), (Gateways(), False), (None, False)])
+def test_a_new_service_leads_to_gateways_at_once_where_they_are_guarded(
+    gateways: Gateways | None, *, guarded: bool
+) -> None:
+    """Else whoever comes before they are ready would reach the model without a key."""
+    planned = plan(observed(digits("a"), gateways=gateways), NOW)
+    [service] = [
+        action.manifest
+        for action in planned.actions
+        if isinstance(action, Create) and action.manifest["metadata"]["name"] == "digits"
+    ]
+    assert (service["spec"]["selector"] == gateway_selector()) is guarded
+
+
+def test_one_that_leads_to_pods_moves_as_ever_when_gateways_become_guarded() -> None:
+    assert steps(plan(direct(replace(READY, acknowledged=2, guarded=True)), NOW)) == []
+    assert steps(plan(direct(replace(READY, guarded=True)), NOW)) == ["Service to the gateway"]
+
+
+@pytest.mark.parametrize(
+    ("world", "scheme"),
+    [
+        pytest.param(behind_gateway(replace(READY, guarded=True, tls=True)), "https", id="gateways with TLS"),
+        pytest.param(behind_gateway(replace(READY, guarded=True)), "http", id="gateways with keys alone"),
+        pytest.param(direct(replace(READY, acknowledged=2, guarded=True, tls=True)), "http", id="not there yet"),
+        pytest.param(observed(digits("a"), gateways=GUARDED), "https", id="a new one"),
+    ],
+)
+def test_the_url_says_what_users_meet(world: Observed, scheme: str) -> None:
+    written = [action.status for action in plan(world, NOW).actions if isinstance(action, WriteStatus)]
+    status = written[0] if written else world.object.status
+    assert status is not None
+    assert status.urls is not None
+    assert status.urls.http == f"{scheme}://digits.vision.svc:8000/v2/models/digits"
 
 
 def test_where_the_chart_makes_no_gateway_nothing_is_published() -> None:

@@ -10,12 +10,13 @@ import yaml
 from tests.support.fleets import NOW, SETTINGS, UID, UPGRADED, VISION
 
 from plimsoll.core.diff import needs_apply
-from plimsoll.core.fleet.observed import FleetSettings
+from plimsoll.core.fleet.observed import FleetSettings, Guarding
 from plimsoll.core.names import DIGEST_ANNOTATION, MODELS_POLICY_NAME, TEMPLATE_ANNOTATION, gateway_selector
 from plimsoll.core.render.gateway import (
     DRAIN_SECONDS,
     GRACE_SECONDS,
     PRE_STOP_SECONDS,
+    gateway_config,
     render_gateway_deployment,
     render_gateway_mark,
     render_gateway_replicas,
@@ -23,9 +24,11 @@ from plimsoll.core.render.gateway import (
 from plimsoll.core.render.gateway_companions import companion, render_companions
 from plimsoll.core.render.gateway_policy import render_models_policy
 from plimsoll.core.render.pod import EXIT_TIMEOUT_SECONDS
+from plimsoll.gateway.config import parse_gateway_config
 
 LIMITED = replace(SETTINGS, metrics_namespaces=("monitoring",), image_pull_secrets=("pull",), log_level="debug")
-ALL = {"gateway": SETTINGS, "gateway-limited": LIMITED}
+GUARDED = replace(SETTINGS, guarding=Guarding("gateway-tls", "clients", False, "gateway-keys"))
+ALL = {"gateway": SETTINGS, "gateway-limited": LIMITED, "gateway-guarded": GUARDED}
 
 
 def models_policy(settings: FleetSettings, *open_to_all: str) -> dict[str, Any]:
@@ -77,6 +80,50 @@ def test_the_pod_meets_the_restricted_standard() -> None:
     assert context["readOnlyRootFilesystem"]
     assert "memory" in container["resources"]["limits"]
     assert "cpu" not in container["resources"]["limits"], "throttling shows as tail latency"
+
+
+def test_what_guards_a_gateway_is_mounted_whole_and_read_by_its_group_alone() -> None:
+    pod = pod_of(GUARDED)
+    secrets = {volume["name"]: volume["secret"] for volume in pod["volumes"] if "secret" in volume}
+    assert {name: secret["secretName"] for name, secret in secrets.items()} == {
+        "tls": "gateway-tls",
+        "client-ca": "clients",
+        "keys": "gateway-keys",
+    }
+    assert {secret["defaultMode"] for secret in secrets.values()} == {0o440}
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
+    # A file mounted by itself, or from a Secret that need not exist, would not be followed, or would open the gateway.
+    assert not any("optional" in secret or "items" in secret for secret in secrets.values())
+    mounts = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] in secrets]
+    assert all(mount["readOnly"] and "subPath" not in mount for mount in mounts)
+    assert len(mounts) == 3
+
+
+@pytest.mark.parametrize(
+    "guarding",
+    [
+        Guarding(),
+        Guarding("gateway-tls"),
+        Guarding("gateway-tls", plain_text=True),
+        Guarding("", "", False, "gateway-keys"),
+        GUARDED.guarding,
+    ],
+)
+def test_a_gateway_looks_where_its_secrets_are_mounted(guarding: Guarding) -> None:
+    settings = replace(SETTINGS, guarding=guarding)
+    config = parse_gateway_config(gateway_config(settings))
+    container = pod_of(settings)["containers"][0]
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"]} - {"/tmp", "/etc/plimsoll"}  # noqa: S108 - of the pod
+    wanted = [
+        *([config.tls.folder, config.tls.client_folder] if config.tls else []),
+        *([config.keys.folder] if config.keys else []),
+    ]
+    assert mounted == set(filter(None, wanted))
+    assert (config.tls.secret if config.tls else "", config.keys.secret if config.keys else "") == (
+        guarding.tls_secret,
+        guarding.key_secret,
+    )
+    assert (config.tls is not None and config.tls.plain_text) == guarding.plain_text
 
 
 def test_the_token_is_for_the_pods_of_gateways_and_for_nobody_else_who_uses_their_account() -> None:

@@ -12,6 +12,28 @@ from plimsoll.core.world import Child, Deployment
 
 
 @dataclass(frozen=True, slots=True)
+class Guarding:
+    """How gateways guard themselves: names of Secrets that each namespace has, empty where it is not wanted.
+
+    Attributes:
+        tls_secret: With the certificate, of type kubernetes.io/tls.
+        client_ca_secret: With the authorities of clients' certificates.
+        plain_text: Connections without TLS are served beside those with it.
+        key_secret: With the keys that requests must show.
+    """
+
+    tls_secret: str = ""
+    client_ca_secret: str = ""
+    plain_text: bool = False
+    key_secret: str = ""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is any: then no request may pass them by."""
+        return bool(self.tls_secret or self.key_secret)
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSettings:
     """What the chart says about gateways.
 
@@ -27,6 +49,7 @@ class FleetSettings:
         metrics_namespaces: From where metrics may be read; empty: from the whole cluster.
         image_pull_secrets: Names of Secrets in each namespace.
         log_level: Of gateways.
+        guarding: How they guard themselves.
     """
 
     enabled: bool
@@ -42,6 +65,7 @@ class FleetSettings:
     metrics_namespaces: tuple[str, ...] = ()
     image_pull_secrets: tuple[str, ...] = ()
     log_level: str = "info"
+    guarding: Guarding = Guarding()
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,9 +55,10 @@ def next_routing(
 def leads_to_gateway(observed: Observed, service: Service | None, routing: Routing | None) -> bool:
     """Tells whether the stable Service selects the gateway.
 
-    It moves there when all ready gateways follow what is published, and from then on stays: gateways that are down for
-    a moment are no reason to take every request past the split and the limits. It moves back when the spec says Direct
-    or the chart makes no gateways, and nothing keeps users away from the model pods.
+    Where gateways are guarded it does from the beginning: requests that no guard has seen are not served meanwhile.
+    Else it moves there when all ready gateways follow what is published, and from then on stays: gateways that are down
+    for a moment are no reason to take every request past the split and the limits. It moves back when the spec says
+    Direct or the chart makes no gateways, and nothing keeps users away from the model pods.
 
     Args:
         observed: The ModelDeployment, and its gateways.
@@ -68,7 +69,7 @@ def leads_to_gateway(observed: Observed, service: Service | None, routing: Routi
     there = service is not None and service.gateway
     if gateways is None or observed.object.spec.traffic is Traffic.DIRECT:
         return there and observed.shielded
-    if there:
+    if there or (service is None and gateways.guarded):
         return True
     status = observed.object.status
     published = status is not None and routing is not None and status.routing == routing

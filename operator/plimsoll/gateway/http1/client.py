@@ -9,6 +9,7 @@ from typing import cast
 
 from plimsoll.gateway.http1.attempts import CLOSE_LINE
 from plimsoll.gateway.http1.bodies import Chunks
+from plimsoll.gateway.http1.credentials import admitted, read_guarded
 from plimsoll.gateway.http1.exchange import Exchange
 from plimsoll.gateway.http1.fields import CHUNKED
 from plimsoll.gateway.http1.refusals import Reason, Refusal, Refused, written
@@ -122,8 +123,10 @@ class ClientConnection:
     def resume_writing(self) -> None:
         """The client has caught up."""
         self._stuffed = False
-        if self._state is not _ENDING:
-            limits = self._shared.limits
+        limits = self._shared.limits
+        if self._state is _ENDING:
+            self.deadline = monotonic() + limits.linger_s
+        else:
             self.deadline = monotonic() + (limits.response_s if self._exchange.active else limits.idle_s)
         self._exchange.client_stuffed(stuffed=False)
         if self._state is _HEAD:
@@ -176,7 +179,7 @@ class ClientConnection:
     def exchange_ended(self, now: float, *, keep: bool) -> None:
         """Goes on with the next request; with `keep` False ends."""
         if not keep:
-            self._end(now)
+            self._end(now, answered=True)
         elif self._state is _BODY:
             self.deadline = now + self._shared.limits.body_s
             self.hold(held=False)
@@ -228,7 +231,8 @@ class ClientConnection:
                 self._await_rest_of_head()
                 return False
             whole = data[:end]
-            head = read_request(whole, self._shared.limits)
+            read = read_request if self._shared.access is None else read_guarded
+            head = read(whole, self._shared.limits)
         except Refused as refused:
             self._reject(refused.refusal)
             return False
@@ -237,6 +241,8 @@ class ClientConnection:
 
     def _open(self, head: RequestHead, data: bytes, end: int) -> bool:
         """Starts the request whose head ends at `end`; returns False where what there is of its body is malformed."""
+        if self._shared.access is not None:
+            head = admitted(head, self._shared.access)
         stop = self._find_stop(head, data, end)
         if stop is None:
             return False
@@ -328,15 +334,24 @@ class ClientConnection:
         self._transport.write(written(refusal, CLOSE_LINE))
         self._end(monotonic())
 
-    def _end(self, now: float) -> None:
+    def _end(self, now: float, *, answered: bool = False) -> None:
         """Ends our side, and reads on for a while so that what is under way does not destroy the last answer."""
         self._state = _ENDING
         self._pending = b""
         self._held = False
-        self.deadline = now + self._shared.limits.linger_s
-        if not self._transport.is_closing():
+        limits, transport = self._shared.limits, self._transport
+        waits = False
+        if not transport.is_closing():
             self._update_reading()
-            self._transport.write_eof()
+            if transport.can_write_eof():
+                waits = transport.get_write_buffer_size() > 0
+                transport.write_eof()
+            else:
+                # TLS has no half: what comes is thrown away until the client has closed too. How much of an answer has
+                # yet to go is not known, so there is as much time for it as for any part of an answer.
+                waits = answered
+                transport.close()
+        self.deadline = now + (limits.body_s if waits else limits.linger_s)
 
     def _update_reading(self) -> None:
         reading = not self._held and len(self._pending) <= self._shared.limits.pipeline_bytes

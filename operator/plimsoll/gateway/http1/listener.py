@@ -7,6 +7,8 @@ from contextlib import suppress
 from time import monotonic
 from typing import cast
 
+from plimsoll.gateway.access import Access
+from plimsoll.gateway.doors import Door, Opened, PlainDoor
 from plimsoll.gateway.http1.client import ClientConnection
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.shared import Meter, Shared, Uncounted
@@ -22,12 +24,23 @@ class Listener:
         targets: Where requests go.
         limits: Every bound.
         meter: Counts for people.
+        door: What connections come through; a plain one where None.
+        access: Whose requests are let in; everybody's where None.
     """
 
-    def __init__(self, targets: Targets, limits: Limits | None = None, meter: Meter | None = None) -> None:
-        self._shared = Shared(targets, limits or Limits(), meter or Uncounted())
+    def __init__(
+        self,
+        targets: Targets,
+        limits: Limits | None = None,
+        meter: Meter | None = None,
+        *,
+        door: Door | None = None,
+        access: Access | None = None,
+    ) -> None:
+        self._shared = Shared(targets, limits or Limits(), meter or Uncounted(), access)
         self._clients: set[ClientConnection] = set()
-        self._server: asyncio.Server | None = None
+        self._door = door or PlainDoor()
+        self._opened: Opened | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._drained = asyncio.Event()
 
@@ -39,9 +52,9 @@ class Listener:
     async def start(self, host: str | None, port: int) -> int:
         """Listens, on all addresses where `host` is None, and returns the port, which differs where 0 was asked for."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, host, port, backlog=_BACKLOG)
+        self._opened = await self._door.open(self._accept, host, port, _BACKLOG)
         self._sweep = loop.call_later(self._shared.limits.sweep_s, self._look, loop)
-        return int(self._server.sockets[0].getsockname()[1])
+        return self._opened.port
 
     async def drain(self, deadline_s: float) -> None:
         """Takes no new connection, lets every request end, and closes; after `deadline_s` what is left is cut off.
@@ -49,19 +62,23 @@ class Listener:
         A client that uses its connection learns from its next answer that it ends. One that is idle is closed only
         after a while, because a request may be on its way.
         """
-        if self._server is not None:
-            self._server.close()
+        if self._opened is not None:
+            self._opened.close()
         self._shared.draining = True
         for client in self._clients:
             client.drain(monotonic())
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._drained.wait(), deadline_s)
+            async with asyncio.timeout(deadline_s):
+                if self._opened is not None:
+                    await self._opened.settled()
+                self._drained.clear()
+                await self._drained.wait()
         await self.close()
 
     async def close(self) -> None:
         """Ends everything at once."""
-        if self._server is not None:
-            self._server.close()
+        if self._opened is not None:
+            self._opened.abort()
         if self._sweep is not None:
             self._sweep.cancel()
         for client in self._clients:

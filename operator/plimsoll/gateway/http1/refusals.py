@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_CHALLENGE: Final = b'www-authenticate: Bearer realm="plimsoll"'
 
 
 class Reason(StrEnum):
@@ -30,6 +32,10 @@ class Reason(StrEnum):
     TIMED_OUT = "timed_out"
     SLOW_CLIENT = "slow_client"
     CONNECTIONS = "connections"
+    NO_KEY = "no_key"
+    UNREADABLE_KEY = "unreadable_key"
+    UNKNOWN_KEY = "unknown_key"
+    PLAIN_TEXT = "plain_text"
 
 
 class Refusal(NamedTuple):
@@ -74,4 +80,12 @@ def written(refusal: Refusal, more: bytes, *, bodiless: bool = False) -> bytes:
     ).encode()
     if refusal.retry_after_s:
         head += b"retry-after: %d\r\n" % refusal.retry_after_s
+    if refusal.status == HTTPStatus.UNAUTHORIZED:
+        head += _CHALLENGE + (b', error="invalid_token"\r\n' if refusal.reason is Reason.UNKNOWN_KEY else b"\r\n")
     return head + more + b"\r\n" + (b"" if bodiless else body)
+
+
+TLS_WANTED: Final = written(
+    Refusal(400, Reason.PLAIN_TEXT, "This port speaks TLS: begin the URL with https://."), b"connection: close\r\n"
+)
+"""What a client gets that speaks plain text where TLS is wanted."""

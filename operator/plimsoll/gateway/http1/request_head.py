@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from plimsoll.core.access.credential import Credential
 from plimsoll.core.routing.headers import CANDIDATE_HEADER, MESH_TIMEOUT_HEADER, TIMEOUT_HEADER
 from plimsoll.gateway.http1.addressing import Call, is_host, resolve
 from plimsoll.gateway.http1.fields import (
@@ -46,6 +47,7 @@ class RequestHead:
         timeout_s: How long its client waits for the whole answer, in seconds; None when it does not say.
         forward: The head as it goes to the model server.
         as_received: `forward` is what came in, byte for byte.
+        credential: The key that it shows, or why there is none; None where nobody asks for one.
     """
 
     call: Call | Refusal
@@ -58,6 +60,7 @@ class RequestHead:
     timeout_s: float | None
     forward: bytes
     as_received: bool
+    credential: Credential | None = None
 
     def resized(self, length: int, forward: bytes) -> RequestHead:
         """Returns the same head with another length."""
@@ -72,6 +75,7 @@ class RequestHead:
             self.timeout_s,
             forward,
             self.as_received,
+            self.credential,
         )
 
 

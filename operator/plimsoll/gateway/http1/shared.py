@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from plimsoll.core.records.outcome import Outcome
+from plimsoll.gateway.access import Access
 from plimsoll.gateway.http1.addressing import Call
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.pool import Pools
@@ -57,12 +58,14 @@ class Shared:
     """The routes, the bounds, the counters, the connections to model servers.
 
     Attributes:
+        access: Whose requests are let in; everybody's where None.
         draining: The process is about to end: each answer says that its connection ends.
     """
 
     targets: Targets
     limits: Limits
     meter: Meter
+    access: Access | None = None
     pools: Pools = field(init=False)
     draining: bool = False
 

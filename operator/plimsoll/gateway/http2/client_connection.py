@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from plimsoll.gateway.http2 import frames
 from plimsoll.gateway.http2.connection import Stream
+from plimsoll.gateway.http2.credentials import admitted, guarded_head
 from plimsoll.gateway.http2.exchange import Exchange
 from plimsoll.gateway.http2.frames import MAX_STREAM_ID, PREFACE, Setting
 from plimsoll.gateway.http2.headers import HeaderReader
@@ -35,7 +36,7 @@ class ClientConnection(Inbound):
         )
         self._board = board
         self._preface = PREFACE
-        self._heads = HeaderReader(request_head, limits.header_list)
+        self._heads = HeaderReader(request_head if board.access is None else guarded_head, limits.header_list)
         self._leaving_since: float | None = None
         board.came(self)
 
@@ -91,6 +92,8 @@ class ClientConnection(Inbound):
             self._trailers(number, ended=ended)
             return
         head = self._heads.read(block)
+        if self._board.access is not None:
+            head = admitted(head, self._board.access)
         self.abuse.opened += 1
         if self.draining or len(self.streams) >= self.limits.client_streams:
             self.abuse.reset()

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from plimsoll.core.access.credential import Credential
 from plimsoll.core.records.grpc_status import Status
 from plimsoll.core.records.triton_errors import is_clients_fault
 from plimsoll.core.routing.headers import CANDIDATE_HEADER
@@ -35,6 +36,7 @@ class RequestHead:
         wants_candidate: It asks for the candidate revision.
         block: Its head as it goes to the model pod.
         http_status: Set where it is no gRPC call at all: the HTTP status that says so.
+        credential: The key that it shows, or why there is none; None where nobody asks for one.
     """
 
     method: Method | Refused
@@ -43,6 +45,7 @@ class RequestHead:
     wants_candidate: bool
     block: bytes
     http_status: int | None = None
+    credential: Credential | None = None
 
     def time_left_s(self, started_at: float, now: float) -> float | None:
         """Returns how long the caller still waits, in seconds; None without limit."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import Final
 
+from plimsoll.gateway.doors import Door, Opened, PlainDoor
 from plimsoll.gateway.http2.client_connection import ClientConnection
 from plimsoll.gateway.http2.connection import as_protocol
 from plimsoll.gateway.http2.deadlines import SLOT_S
@@ -20,12 +21,14 @@ class GrpcListener:
     Args:
         board: What the connections share.
         tick_s: How often connections are looked after, in seconds.
+        door: What connections come through; a plain one where None.
     """
 
-    def __init__(self, board: Switchboard, *, tick_s: float = 1.0) -> None:
+    def __init__(self, board: Switchboard, *, tick_s: float = 1.0, door: Door | None = None) -> None:
         self._board = board
         self._tick_s = tick_s
-        self._server: asyncio.Server | None = None
+        self._door = door or PlainDoor()
+        self._opened: Opened | None = None
         self._timekeeper: asyncio.Task[None] | None = None
 
     async def start(self, host: str | None, port: int) -> int:
@@ -36,11 +39,9 @@ class GrpcListener:
             port: 0 for any free one.
         """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: as_protocol(ClientConnection(self._board)), host, port, backlog=_BACKLOG
-        )
+        self._opened = await self._door.open(lambda: as_protocol(ClientConnection(self._board)), host, port, _BACKLOG)
         self._timekeeper = loop.create_task(self._keep_time())
-        return int(self._server.sockets[0].getsockname()[1])
+        return self._opened.port
 
     async def drain(self, deadline_s: float) -> None:
         """Takes no new connections, asks clients to go, and waits for their calls; then ends what is left.
@@ -48,25 +49,32 @@ class GrpcListener:
         Args:
             deadline_s: For the calls that are under way.
         """
-        if self._server is not None:
-            self._server.close()
-        for client in list(self._board.clients):
-            client.drain()
-        self._board.outbox.flush()
+        if self._opened is not None:
+            self._opened.close()
+        self._dismiss()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._board.deserted.wait(), deadline_s)
+            async with asyncio.timeout(deadline_s):
+                if self._opened is not None:
+                    await self._opened.settled()
+                    self._dismiss()
+                await self._board.deserted.wait()
         await self.close()
 
     async def close(self) -> None:
         """Ends everything at once."""
-        if self._server is not None:
-            self._server.close()
+        if self._opened is not None:
+            self._opened.abort()
         await self._board.close()
         await asyncio.sleep(0)
         if self._timekeeper is not None:
             self._timekeeper.cancel()
             await asyncio.gather(self._timekeeper, return_exceptions=True)
             self._timekeeper = None
+
+    def _dismiss(self) -> None:
+        for client in list(self._board.clients):
+            client.drain()
+        self._board.outbox.flush()
 
     async def _keep_time(self) -> None:
         ticked = self._board.clock()

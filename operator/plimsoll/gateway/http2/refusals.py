@@ -9,7 +9,13 @@ from typing import Final
 from plimsoll.core.records.grpc_status import Status
 from plimsoll.core.routing.headers import ATTEMPT_HEADER, CACHE_HEADER, QUEUED_HEADER, REVISION_HEADER
 from plimsoll.core.validation.problem import INVALID_HEADER
+from plimsoll.gateway.http2 import frames
 from plimsoll.gateway.http2.headers import Field, encode
+from plimsoll.gateway.http2.violations import ErrorCode
+
+TLS_WANTED: Final = frames.goaway(0, ErrorCode.INADEQUATE_SECURITY, "This port speaks TLS: make a secure channel.")
+"""What a client gets that speaks plain text where TLS is wanted. Without SETTINGS before it: with them a gRPC client
+takes the connection for a good one, and its call goes round in circles instead of failing."""
 
 _OK: Final = (b":status", b"200")
 _GRPC: Final = (b"content-type", b"application/grpc")

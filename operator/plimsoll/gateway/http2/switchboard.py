@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from plimsoll.core.names import GRPC_PORT
 from plimsoll.core.records.grpc_status import Status
 from plimsoll.core.routing.table import Endpoint
+from plimsoll.gateway.access import Access
 from plimsoll.gateway.http2 import refusals
 from plimsoll.gateway.http2.attempts import Attempts
 from plimsoll.gateway.http2.connection import Connection, Outbox, as_protocol
@@ -59,6 +60,7 @@ class Switchboard:
     __slots__ = (
         "_pools",
         "_ways",
+        "access",
         "clients",
         "clock",
         "connect",
@@ -72,7 +74,12 @@ class Switchboard:
     )
 
     def __init__(
-        self, targets: Targets, clock: Callable[[], float], limits: Limits | None = None, connect: Connect | None = None
+        self,
+        targets: Targets,
+        clock: Callable[[], float],
+        limits: Limits | None = None,
+        connect: Connect | None = None,
+        access: Access | None = None,
     ) -> None:
         """Makes one.
 
@@ -81,11 +88,13 @@ class Switchboard:
             clock: Monotonic, in seconds.
             limits: The default ones where None.
             connect: Connects to a pod; over plain TCP to its gRPC port where None.
+            access: Whose calls are let in; everybody's where None.
         """
         self.targets = targets
         self.clock = clock
         self.limits = limits or Limits()
         self.connect = connect or _connect
+        self.access = access
         self.outbox = Outbox()
         self.wheel: Wheel[Attempts] = Wheel(clock())
         self.counters = Counters()

@@ -35,6 +35,12 @@ class Wire:
     def writelines(self, pieces: list[bytes]) -> None:
         self.written += b"".join(pieces)
 
+    def can_write_eof(self) -> bool:
+        return True
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def write_eof(self) -> None:
         self.closed = True
 
