@@ -9,14 +9,15 @@ import grpc
 import pytest
 from tests.support.grpc_gateway import revision, table
 from tests.support.grpc_stage import infer, refused, stage
+from tests.support.http2_peer import client_of
 from tritonclient.grpc import service_pb2 as pb
-from tritonclient.grpc import service_pb2_grpc as rpc
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.gateway.http2.exchange import Exchange
 from plimsoll.gateway.http2.limits import Limits
 from plimsoll.gateway.http2.streams import CallerStream, PodStream
+from plimsoll.gateway.http2.violations import ErrorCode
 
 
 # ---- what passes ----
@@ -188,7 +189,9 @@ async def test_calls_leave_nothing_for_the_garbage_collector() -> None:
 async def test_more_clients_than_allowed_are_sent_away() -> None:
     async with stage("a", limits=Limits(clients=1)) as on:
         await on.stub.ModelInfer(infer())
-        async with grpc.aio.insecure_channel(on.gateway.address) as channel:
-            error = await refused(rpc.GRPCInferenceServiceStub(channel).ModelInfer(infer()))
-            assert error.code() is grpc.StatusCode.UNAVAILABLE
+        # By hand: of grpcio 1.85.1, one client in 50 that is turned away here takes memory until there is none.
+        async with client_of(on.gateway.port) as peer:
+            peer.begin()
+            await peer.until_closed()
+            assert [code for _, code in peer.goaways] == [ErrorCode.ENHANCE_YOUR_CALM]
         assert (await on.stub.ModelInfer(infer(name="2"))).id == "2"
