@@ -66,12 +66,15 @@ clean: ## Remove caches and the virtual environment
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # ---- benchmarks: the last line is one JSON object ---------------------------------------------------------------------
-.PHONY: bench-controller bench-collect bench-preflight bench-verdicts
+.PHONY: bench-controller bench-collect bench-gateway bench-preflight bench-verdicts
 bench-controller: $(STAMP) ## Writes, CPU and memory of the controller at 5,000 objects; latency and readiness
 	@$(RUN) -m tests.scale.bench_controller
 
 bench-collect: $(STAMP) ## One controller core against the record streams of 1,000 simulated gateways
 	@$(RUN) -m tests.scale.bench_collect
+
+bench-gateway: $(STAMP) ## The gateway beside nginx and HAProxy, one core each; BENCH="--only memory" for 10 million requests
+	@$(RUN) -m tests.scale.bench_gateway $(BENCH)
 
 bench-preflight: $(STAMP) ## The promised capacity of four models against load; the load generator against k6
 	@$(RUN) -m tests.scale.bench_preflight
