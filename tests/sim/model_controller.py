@@ -25,10 +25,10 @@ from plimsoll.controller.preflight_projection import (
     with_newest_pod,
 )
 from plimsoll.controller.projection import project_deployment, project_pod, project_revision, project_service
-from plimsoll.core.actions import Action, Apply, Create, Delete, PullReport, Scale, WriteStatus
+from plimsoll.core.actions import Action, Apply, Create, Delete, MarkPod, PullReport, Scale, WriteStatus
 from plimsoll.core.gate import config_maps_needed
 from plimsoll.core.hashing import digest_of
-from plimsoll.core.names import FIELD_MANAGER, MODEL_LABEL, SCALE_MANAGER
+from plimsoll.core.names import FIELD_MANAGER, MARK_MANAGER, MODEL_LABEL, SCALE_MANAGER
 from plimsoll.core.ownership import name_conflict
 from plimsoll.core.plan import plan
 from plimsoll.core.preflight.record import record_report
@@ -48,6 +48,19 @@ _PROJECTIONS: dict[Kind, Callable[[JsonObject], Any]] = {
 
 class Crash(Exception):  # noqa: N818 - reads as the event it is
     """The process is gone; what it had not written never happened."""
+
+
+@dataclass
+class Killer:
+    """Ends the process before its n-th write, once."""
+
+    fatal: int
+    count: int = 0
+
+    def __call__(self, _action: Action) -> None:
+        self.count += 1
+        if self.count == self.fatal:
+            raise Crash
 
 
 class WastedWrite(AssertionError):  # noqa: N818 - as Crash
@@ -187,6 +200,11 @@ class ModelController:
                 self.view.wrote(kind, self.cluster.apply(kind, action.manifest, FIELD_MANAGER))
             case Scale():
                 self.view.wrote(Kind.DEPLOYMENT, self.cluster.apply(Kind.DEPLOYMENT, action.manifest, SCALE_MANAGER))
+            case MarkPod():
+                try:
+                    self.view.wrote(Kind.POD, self.cluster.apply(Kind.POD, action.manifest, MARK_MANAGER))
+                except Conflict:
+                    return
             case Delete():
                 kind = Kind(action.kind)
                 try:

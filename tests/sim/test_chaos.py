@@ -2,7 +2,7 @@
 
 import pytest
 from tests.sim.gated_simulation import GatedSimulation
-from tests.sim.routed_simulation import RoutedSimulation
+from tests.sim.routed_simulation import RoutedSimulation, ScalingSimulation
 from tests.sim.simulation import Simulation
 
 
@@ -19,6 +19,11 @@ def test_nothing_unproved_ever_serves(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_users_behind_gateways_stay_served(seed: int) -> None:
     live(RoutedSimulation(seed))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pods_behind_gateways_go_when_they_are_idle(seed: int) -> None:
+    live(ScalingSimulation(seed))
 
 
 def live(simulation: Simulation) -> None:

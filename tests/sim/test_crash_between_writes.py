@@ -1,33 +1,17 @@
 """The controller is killed before each single write in the life of an update, then a new one goes on."""
 
-from dataclasses import dataclass
-
 import pytest
-from tests.sim.model_controller import Crash, ModelController
+from tests.sim.model_controller import Crash, Killer, ModelController
 from tests.sim.simulation import Watchman, cluster
 from tests.support.builders import wire_spec
 from tests.support.model_cluster import Kind
 
 from plimsoll.api.v1alpha1 import ConditionType
-from plimsoll.core.actions import Action
 
 _FIRST = wire_spec("a", replicas=2, runtime={"drain": "20s"})
 _SECOND = wire_spec("b", replicas=3, runtime={"drain": "20s", "pod": {"nodeSelector": {"pool": "gpu"}}})
 _LIFE = 40
 """Writes in the life below when nothing goes wrong, rounded up; the last cases meet no crash."""
-
-
-@dataclass
-class _Killer:
-    """Ends the process before its n-th write, once."""
-
-    fatal: int
-    count: int = 0
-
-    def __call__(self, _action: Action) -> None:
-        self.count += 1
-        if self.count == self.fatal:
-            raise Crash
 
 
 def _live(controller: ModelController, watchman: Watchman, seconds: int) -> None:
@@ -42,9 +26,9 @@ def _live(controller: ModelController, watchman: Watchman, seconds: int) -> None
         watchman.after(None)
 
 
-def _life(fatal: int) -> tuple[ModelController, _Killer]:
+def _life(fatal: int) -> tuple[ModelController, Killer]:
     """First version, second version with more replicas and another node pool, back to the first in mid-change."""
-    killer = _Killer(fatal)
+    killer = Killer(fatal)
     controller = ModelController(cluster(), before_write=killer)
     watchman = Watchman(controller)
     controller.after_write = watchman.after

@@ -32,6 +32,7 @@ class AdminPort:
         recordings: What it counts.
         sums: Every record it made, read or not.
         trusts: How often it was shaken hands with.
+        in_flight: What it says of pods that drain.
     """
 
     port: int
@@ -39,6 +40,7 @@ class AdminPort:
     recordings: Recordings
     sums: Sums
     trusts: list[None] = field(default_factory=list)
+    in_flight: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def request(self, times: int = 1) -> None:
         """A request of the stable revision that succeeds."""
@@ -58,7 +60,8 @@ async def admin_port(
     recordings = Recordings(clocks, sums)
     trusts: list[None] = []
     identity = Identity(boot, "plimsoll-gateway-x", pod_uid, "0.1.0", public_key(SEED))
-    stream = RecordStream(identity, recordings, clocks, lambda: trusts.append(None))
+    in_flight: dict[str, dict[str, int]] = {}
+    stream = RecordStream(identity, recordings, clocks, lambda: trusts.append(None), in_flight.copy)
     stream.follow(routes)
     app = web.Application()
     app.add_routes(stream.routes())
@@ -68,7 +71,7 @@ async def admin_port(
     await web.TCPSite(runner, "127.0.0.1", port).start()
     cutting = asyncio.create_task(stream.run())
     try:
-        yield AdminPort(port, stream, recordings, sums, trusts)
+        yield AdminPort(port, stream, recordings, sums, trusts, in_flight)
     finally:
         cutting.cancel()
         stream.close()

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from tests.support.recorded import Recorded
 
 from plimsoll.api.routing import Traffic
-from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
+from plimsoll.core.routing.limits import RequestLimits
+from plimsoll.core.routing.table import NO_SAY, Endpoint, ModelRoute, RevisionRoute, RouteTable
 from plimsoll.gateway.http2.connection import as_protocol
 from plimsoll.gateway.http2.limits import Limits
 from plimsoll.gateway.http2.listener import GrpcListener
@@ -70,8 +71,9 @@ def table(
     model: str = "digits",
     epoch: int = 1,
     traffic: Traffic = Traffic.NORMAL,
+    limits: RequestLimits = NO_SAY,
 ) -> RouteTable:
-    return RouteTable({model: ModelRoute(model, "uid", epoch, traffic, stable, candidate)})
+    return RouteTable({model: ModelRoute(model, "uid", epoch, traffic, stable, candidate, limits)})
 
 
 @asynccontextmanager

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from tests.support.recorded import Recorded
 
 from plimsoll.api.routing import Traffic
-from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
+from plimsoll.core.routing.limits import RequestLimits
+from plimsoll.core.routing.table import NO_SAY, Endpoint, ModelRoute, RevisionRoute, RouteTable
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.listener import Listener
 from plimsoll.gateway.http1.refusals import Reason
@@ -53,12 +54,14 @@ class Gateway:
         candidate: Sequence[str] | None = None,
         weight: int = 0,
         traffic: Traffic = Traffic.NORMAL,
+        limits: RequestLimits = NO_SAY,
     ) -> None:
         """Routes the model `digits` to pods at these addresses."""
         self.epoch += 1
         second = None if candidate is None else RevisionRoute("r2", weight, pods(candidate))
         first = RevisionRoute("r1", 1000 - weight, pods(stable))
-        self.targets.apply(RouteTable({"digits": ModelRoute("digits", "uid", self.epoch, traffic, first, second)}))
+        route = ModelRoute("digits", "uid", self.epoch, traffic, first, second, limits)
+        self.targets.apply(RouteTable({"digits": route}))
 
     @property
     def outstanding(self) -> int:
@@ -153,6 +156,7 @@ async def gateway(limits: Limits | None = None, *, port: int) -> AsyncIterator[G
     finally:
         await listener.close()
         assert all(len(record.ends) == record.arrivals for record in records.values()), records
+        assert all(record.queued == 0 for record in records.values()), records
 
 
 def infer(body: bytes = b'{"inputs":[]}', head: bytes = b"", path: bytes = b"/v2/models/digits/infer") -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 
 from plimsoll.api.base import API_VERSION
 from plimsoll.core.hashing import digest_of
-from plimsoll.core.names import REVISION_LABEL
+from plimsoll.core.names import DELETION_COST_ANNOTATION, REVISION_LABEL
 
 JsonObject = dict[str, Any]
 NAMESPACE = "vision"
@@ -105,6 +105,7 @@ class ModelCluster:
         log: Every change per kind, in order: what watches would tell.
         now: Virtual time.
         controllers: What else acts whenever time passes.
+        on_scaled_away: Called with a pod and its Deployment before the pod is deleted because there are too many.
     """
 
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
@@ -114,6 +115,7 @@ class ModelCluster:
     pods: dict[str, PodState] = field(default_factory=dict)
     writes: int = 0
     controllers: list[Callable[[], None]] = field(default_factory=list)
+    on_scaled_away: list[Callable[[str, str], None]] = field(default_factory=list)
     _version: int = 0
     _names: int = 0
     _leaving: dict[tuple[Kind, str], datetime] = field(default_factory=dict)
@@ -334,10 +336,18 @@ class ModelCluster:
             if not wanted or alive[pod].stage != "Ready" or ready > wanted:
                 self._drop_pod(pod)
                 del alive[pod]
-        for pod in sorted(new, key=lambda one: alive[one].stage == "Ready")[: max(0, len(new) - wanted)]:
+        for pod in sorted(new, key=lambda one: self._deletion_rank(one, alive[one]))[: max(0, len(new) - wanted)]:
+            for told in self.on_scaled_away:
+                told(pod, name)
             self._drop_pod(pod)
             del alive[pod]
         self._report(obj, alive, template)
+
+    def _deletion_rank(self, name: str, pod: PodState) -> tuple[bool, bool, int, float]:
+        """As the ReplicaSet controller ranks pods: without a node, not ready, cheap, young first."""
+        annotations = self.stores[Kind.POD][name]["metadata"].get("annotations", {})
+        cost = int(annotations.get(DELETION_COST_ANNOTATION, "0"))
+        return pod.stage != "Pending", pod.stage == "Ready", cost, -pod.born.timestamp()
 
     def _report(self, obj: JsonObject, alive: Mapping[str, PodState], template: str) -> None:
         counts = {
@@ -361,7 +371,7 @@ class ModelCluster:
             "name": name,
             "namespace": NAMESPACE,
             "uid": name,
-            "labels": deployment["spec"]["template"]["metadata"]["labels"],
+            "labels": {**deployment["spec"]["template"]["metadata"]["labels"], "pod-template-hash": template[:10]},
             "creationTimestamp": rfc3339(self.now),
         }
         self.put(Kind.POD, name, {"metadata": metadata, "status": _pod_status(state)})
@@ -453,6 +463,9 @@ def _content(obj: JsonObject) -> JsonObject:
 def _merged(kind: Kind, have: JsonObject, want: Mapping[str, Any], manager: str) -> JsonObject:
     """Server-side apply of `want` by `manager`, who alone owns everything in our children but replicas."""
     metadata = dict(have["metadata"])
+    if kind is Kind.POD:
+        metadata["annotations"] = dict(want["metadata"]["annotations"])  # nobody else annotates pods here
+        return {**have, "metadata": metadata}
     spec = {**have["spec"], **want["spec"]} if "spec" in want else None
     if "annotations" in want["metadata"]:
         ours = {key: value for key, value in metadata.get("annotations", {}).items() if "plimsoll.dev/" not in key}

@@ -14,6 +14,7 @@ class Recorded:
     arrivals: int = 0
     ends: list[tuple[Outcome, str]] = field(default_factory=list)
     rescues: int = 0
+    queued: int = 0
 
     def arrived(self) -> None:
         self.arrivals += 1

@@ -23,8 +23,8 @@ def routing(epoch: int, /, draining: Mapping[str, list[str]] | None = None, **we
 
 
 def model(name: str = "digits", *, uid: str = "uid-1", version: int = 0, **parts: Any) -> Json:
-    """A ModelDeployment: `traffic` is a field of spec, `routing` one of status."""
-    spec = {"traffic": parts["traffic"]} if "traffic" in parts else {}
+    """A ModelDeployment: `routing` is a field of status, all other parts are fields of spec."""
+    spec = {name: part for name, part in parts.items() if name != "routing"}
     status = {"routing": parts["routing"]} if "routing" in parts else {}
     return {
         "metadata": {"namespace": TEAM, "name": name, "uid": uid, "resourceVersion": str(version)},

@@ -242,7 +242,44 @@ def cel_rows() -> Iterator[Row]:
             "both": (pod(resourceClaims=[{"name": "gpu", **claim, **template}]), False),
         },
     )
+    yield from request_rows()
+    yield from by_rule(
+        "cache.ttl: more than 0s",
+        {
+            "the default": (spec(cache={}), True),
+            "a millisecond": (spec(cache={"ttl": "1ms"}), True),
+            "the most": (spec(cache={"ttl": "24h"}), True),
+            "nothing": (spec(cache={"ttl": "0s"}), False),
+            "too long": (spec(cache={"ttl": "24h1ms"}), False),
+        },
+    )
     yield from preflight_rows()
+
+
+def request_rows() -> Iterator[Row]:
+    """Rows about spec.requests and spec.overload."""
+    yield from by_rule(
+        "requests.maxBody: from 1 byte",
+        {
+            "the default": (spec(requests={}), True),
+            "one byte, as a number": (spec(requests={"maxBody": 1}), True),
+            "the most": (spec(requests={"maxBody": "1Gi"}), True),
+            "the most, in other words": (spec(requests={"maxBody": 1024**3}), True),
+            "nothing": (spec(requests={"maxBody": "0"}), False),
+            "half a byte": (spec(requests={"maxBody": "500m"}), False),
+            "a byte too much": (spec(requests={"maxBody": 1024**3 + 1}), False),
+        },
+    )
+    yield from by_rule(
+        "overload.maxWait: more than 0s",
+        {
+            "left to the objective": (spec(overload={"maxQueue": 0}), True),
+            "a millisecond": (spec(overload={"maxWait": "1ms"}), True),
+            "the most, in other words": (spec(overload={"maxWait": "29s1000ms"}), True),
+            "nothing": (spec(overload={"maxWait": "0s"}), False),
+            "a millisecond too much": (spec(overload={"maxWait": "30s1ms"}), False),
+        },
+    )
 
 
 def preflight_rows() -> Iterator[Row]:
@@ -431,6 +468,11 @@ def structural_rows() -> Iterator[Row]:
             spec(objective={"latency": [{"percentile": "99%", "max": "1s"}]}),
             "spec.objective.latency[0].percentile",
         ),
+        "room for no request": (spec(requests={"maxConcurrent": 0}), "spec.requests.maxConcurrent"),
+        "a body in words": (spec(requests={"maxBody": "64MB"}), "spec.requests.maxBody"),
+        "a queue of 10,001": (spec(overload={"maxQueue": 10_001}), "spec.overload.maxQueue"),
+        "a wait without a unit": (spec(overload={"maxWait": "5"}), "spec.overload.maxWait"),
+        "an unknown action": (spec(overload={"action": "Ignore"}), "spec.overload.action"),
         "headroom without a sign": (spec(objective={"headroom": "50"}), "spec.objective.headroom"),
         "a mode that YAML 1.1 makes of off": (preflight(mode=False), "spec.preflight.mode"),
         "an unknown phase": (preflight(enforce=["Speed"]), "spec.preflight.enforce[0]"),
@@ -538,7 +580,10 @@ def everything() -> Manifest:
                 "credentials": {"secretRef": {"name": "pull"}, "caConfigMapRef": {"name": "ca"}},
             },
             "replicas": 3,
+            "cache": {"ttl": "1h", "maxBytes": "1Gi", "parameters": ["top_k"], "recheck": "0.1%"},
             "traffic": "StableOnly",
+            "requests": {"maxConcurrent": 32, "maxBody": "16Mi"},
+            "overload": {"maxQueue": 100, "maxWait": "2s", "action": "Reject"},
             "runtime": {
                 "image": f"nvcr.example:5000/nvidia/tritonserver@{DIGEST}",
                 "accelerator": "Nvidia",
@@ -633,6 +678,17 @@ DEFAULTING = (
                     "env": [{"name": "A", "value": ""}],
                 },
             },
+        },
+    ),
+    Defaulting(
+        "what is taken and how many may wait, where anything is said about it",
+        spec(requests={}, overload={}),
+        {
+            "model": {"uri": URI},
+            "replicas": 1,
+            "traffic": "Normal",
+            "requests": {"maxBody": "64Mi"},
+            "overload": {"maxQueue": 256, "action": "Reject"},
         },
     ),
     Defaulting(

@@ -74,6 +74,8 @@ class ServedTensor(ApiModel):
     name: str
     data_type: DataType
     dims: list[int]
+    optional: bool = False
+    """An input that a request may leave out."""
 
 
 class LoadFigures(ApiModel):

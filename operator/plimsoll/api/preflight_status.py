@@ -34,6 +34,8 @@ class TensorStatus(ApiModel):
     """Element type."""
     dims: Annotated[list[int], Field(max_length=MAX_DIMS, json_schema_extra=dict(ATOMIC_LIST))]
     """Shape of one item, without the batch dimension; -1 is a dimension of variable size."""
+    optional: bool | None = None
+    """True for an input that a request may leave out."""
 
 
 _Tensors = Annotated[list[TensorStatus] | None, Field(max_length=MAX_TENSORS, json_schema_extra=dict(ATOMIC_LIST))]

@@ -19,7 +19,8 @@ _Quantities = Annotated[
 ]
 
 
-def _cel_quantity(value: str) -> str:
+def cel_quantity(value: str) -> str:
+    """Returns the CEL expression for a quantity, which may be written as a number."""
     # string(value) would double the estimated cost.
     return f"(type({value}) == int ? quantity('0').add({value}) : quantity({value}))"
 
@@ -39,7 +40,7 @@ class Resources(ApiModel):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="!has(self.requests) || !has(self.limits) || self.requests.all(k, !(k in self.limits) || "
-            f"{_cel_quantity('self.requests[k]')}.compareTo({_cel_quantity('self.limits[k]')}) <= 0)",
+            f"{cel_quantity('self.requests[k]')}.compareTo({cel_quantity('self.limits[k]')}) <= 0)",
             message="runtime.resources.requests: more is requested than limits allow of the same resource; lower the "
             "request or raise the limit",
             holds=_requests_fit,

@@ -36,6 +36,8 @@ class RoutedRevision(ApiModel):
         Field(max_length=MAX_DRAINING, json_schema_extra=dict(SET_LIST)),
     ] = None
     """Pods of it that get no new request, because they are about to go."""
+    cacheable: bool | None = None
+    """Its answers may be kept: spec.cache is there, and the preflight found the same answers each time."""
 
 
 class Routing(ApiModel):

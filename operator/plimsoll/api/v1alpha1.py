@@ -23,9 +23,11 @@ from plimsoll.api.base import (
     list_map,
     parse_duration,
 )
+from plimsoll.api.cache import Cache
 from plimsoll.api.pod import PodOptions
 from plimsoll.api.preflight import Objective, Preflight
 from plimsoll.api.preflight_status import PreflightStatus
+from plimsoll.api.requests import Overload, Requests
 from plimsoll.api.resources import Resources as Resources  # noqa: PLC0414 - part of the API, found here too
 from plimsoll.api.routing import Routing, Traffic
 from plimsoll.api.vocabulary import Accelerator as Accelerator  # noqa: PLC0414 - part of the API, found here too
@@ -222,10 +224,17 @@ class ModelDeploymentSpec(ApiModel):
     preflight: Preflight | None = None
     """What a new revision has to show before it serves. Without it: the defaults of its fields. Makes a new revision:
     no."""
+    cache: Cache | None = None
+    """Keeping answers. Without it none is kept: a model with a state or with chance in it must not be cached by
+    surprise. Makes a new revision: no."""
     traffic: Traffic = Traffic.NORMAL
     """Where requests go, whatever else is going on. Normal; StableOnly: all to the revision that serves, and no new one
     is promoted; Direct: past the gateway, straight to the pods of the revision that serves (to break glass with);
     Stopped: nowhere, every request is refused. Default Normal. Makes a new revision: no."""
+    requests: Requests | None = None
+    """What gateways take of clients. Makes a new revision: no."""
+    overload: Overload | None = None
+    """What gateways do with requests while every pod has as many as it may. Makes a new revision: no."""
 
 
 class Phase(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from plimsoll.api.v1alpha1 import ModelDeploymentStatus
-from plimsoll.core.actions import Action, Apply, Create, Delete, Plan, PullReport, Scale, WriteStatus
+from plimsoll.core.actions import Action, Apply, Create, Delete, MarkPod, Plan, PullReport, Scale, WriteStatus
 from plimsoll.core.conditions import rfc3339
 from plimsoll.core.world import Observed
 
@@ -49,6 +49,8 @@ def _sentence(action: Action) -> str:
         case Scale():
             name, replicas = action.manifest["metadata"]["name"], action.manifest["spec"]["replicas"]
             return f"Scale Deployment {name} to {replicas}: {action.why}."
+        case MarkPod():
+            return f"Annotate {action.why}."
         case Delete():
             return f"Delete {action.kind} {action.name}: {action.why}."
         case PullReport():
@@ -74,6 +76,9 @@ def _action_json(action: Action) -> dict[str, Any]:
                 "name": action.manifest["metadata"]["name"],
                 "manifest": action.manifest,
             }
+        case MarkPod():
+            name = action.manifest["metadata"]["name"]
+            return {**common, "kind": "Pod", "name": name, "manifest": action.manifest}
         case Delete():
             return {**common, "kind": action.kind.value, "name": action.name}
         case PullReport():

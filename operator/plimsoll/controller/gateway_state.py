@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from plimsoll.core.records.record import HEARTBEAT_S, Cut, Hello
 
+_Told = TypeVar("_Told")
 _CPU_OVER_S = 2 * HEARTBEAT_S
 """Shorter spans show a single collection of garbage."""
 
@@ -39,6 +42,9 @@ class Gateway:
         seq: Number of its last cut.
         heard_at: When its last line came, on the monotonic clock; None before the first.
         acks: uid of a ModelDeployment to the epoch that it follows.
+        in_flight: uid of a ModelDeployment to the requests that its draining pods have yet to answer, by pod. Told with
+            the epoch that names these pods or before it, and never more later on: a pod that was at 0 is at 0, for as
+            long as the epochs that follow name it too.
         cpu_rate: Processors it used lately; None before that can be told.
         why: Why it is not heard, as part of a sentence; empty while it is.
     """
@@ -50,6 +56,7 @@ class Gateway:
     seq: int = 0
     heard_at: float | None = None
     acks: dict[str, int] = field(default_factory=dict)
+    in_flight: dict[str, Mapping[str, int]] = field(default_factory=dict)
     cpu_rate: float | None = None
     why: str = ""
     _is_first: bool = False
@@ -63,25 +70,24 @@ class Gateway:
         """
         lost: AbstractSet[str] = set()
         if hello.boot != self.boot:
-            lost, self.acks = self.acks.keys(), {}
+            lost, self.acks, self.in_flight = self.acks.keys(), {}, {}
             self.boot, self.seq, self._cpu_from, self.cpu_rate = hello.boot, 0, None, None
         self.version, self.heard_at, self.why, self._is_first = hello.version, now, "", True
         return lost
 
     def told(self, cut: Cut, now: float) -> AbstractSet[str]:
-        """Takes any other line; returns the models whose acknowledgement changed."""
+        """Takes any other line; returns the models whose acknowledgement changed, or of which another pod is idle."""
         self.seq, self.heard_at = cut.seq, now
         self._note_cpu(cut.cpu_s, now)
-        if not cut.acks and not self._is_first:
+        if not cut.acks and not cut.in_flight and not self._is_first:
             return _NONE
-        acks = {} if self._is_first else dict(self.acks)
-        for uid, epoch in cut.acks.items():
-            if epoch is None:
-                acks.pop(uid, None)
-            else:
-                acks[uid] = epoch
-        before, self.acks, self._is_first = self.acks, acks, False
-        return {uid for uid in before.keys() | acks.keys() if before.get(uid) != acks.get(uid)}
+        acks, in_flight = self.acks, self.in_flight
+        self.acks = _followed({} if self._is_first else acks, cut.acks)
+        self.in_flight = _followed({} if self._is_first else in_flight, cut.in_flight)
+        self._is_first = False
+        return _differing(acks, self.acks) | {
+            uid for uid, pods in self.in_flight.items() if _idle(pods) != _idle(in_flight.get(uid, {}))
+        }
 
     def silent_s(self, now: float) -> float:
         """Returns the seconds since it was heard, or since its pod was first seen."""
@@ -95,6 +101,18 @@ class Gateway:
         if now - since >= _CPU_OVER_S:
             self.cpu_rate = max(0.0, cpu_s - before_s) / (now - since)
             self._cpu_from = (cpu_s, now)
+
+
+def _followed(before: Mapping[str, _Told], changes: Mapping[str, _Told | None]) -> dict[str, _Told]:
+    return {uid: told for uid, told in {**before, **changes}.items() if told is not None}
+
+
+def _differing(before: Mapping[str, int], after: Mapping[str, int]) -> set[str]:
+    return {uid for uid in before.keys() | after.keys() if before.get(uid) != after.get(uid)}
+
+
+def _idle(pods: Mapping[str, int]) -> set[str]:
+    return {pod for pod, count in pods.items() if not count}
 
 
 _NONE: AbstractSet[str] = frozenset()

@@ -92,7 +92,8 @@ class GatewayViews:
         newest = max((gateway.acks.get(uid, 0) for gateway in known), default=0)
         lagging = set(self._collector.lagging(namespace, uid, 1))
         follow = [0 if gateway.pod.name in lagging else gateway.acks[uid] for gateway in ready]
-        return Gateways(len(ready), min(follow, default=0), newest, self._trouble(namespace, state))
+        in_flight = self._collector.in_flight(namespace, uid)
+        return Gateways(len(ready), min(follow, default=0), newest, self._trouble(namespace, state), in_flight)
 
     def _trouble(self, namespace: str, state: FleetState | None) -> Failure | None:
         if state and state.phase is FleetPhase.REFUSED and state.trouble:

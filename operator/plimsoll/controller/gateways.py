@@ -160,6 +160,21 @@ class Collector:
             and (gateway.acks.get(model_uid, -1) < epoch or gateway.silent_s(now) > self._settings.stalled_s)
         )
 
+    def in_flight(self, namespace: str, model_uid: str) -> dict[str, int]:
+        """Returns the unanswered requests of the draining pods of a model, of which every gateway that counts has told.
+
+        All that are ready count. So do those that are not and are heard: one that ends still has requests.
+        """
+        now = self._clock.monotonic()
+        told: list[Mapping[str, int]] = []
+        for gateway in self.gateways(namespace).values():
+            if gateway.heard_at is not None and gateway.silent_s(now) <= self._settings.stalled_s:
+                told.append(gateway.in_flight.get(model_uid, {}))
+            elif gateway.pod.ready:
+                return {}
+        known = set[str]().union(*told).intersection(*told)
+        return {pod: sum(pods[pod] for pods in told) for pod in known}
+
     def unavailable(self, namespace: str) -> EvidenceUnavailable | None:
         """Returns what is not heard of a namespace, as of the last second; None when all of it is."""
         return self._unavailable.get(namespace)

@@ -11,6 +11,8 @@ import orjson
 
 from plimsoll.core.names import (
     COMPONENT_LABEL,
+    DELETION_COST_ANNOTATION,
+    DRAINING_SINCE_ANNOTATION,
     GATEWAY_COMPONENT,
     INTENT_ANNOTATION,
     NUMBER_ANNOTATION,
@@ -30,6 +32,9 @@ _LARGEST_EPOCH = 2**53
 """Integers of JSON are exact below it."""
 _AUTOSCALER_MANAGER = "kube-controller-manager"
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+_COST = re.compile(r"0|-?[1-9][0-9]{0,9}")
+_COSTS = range(-(2**31), 2**31)
+_TEMPLATE_LABEL = "pod-template-hash"
 _KEPT_METADATA = ("name", "namespace", "uid", "generation", "deletionTimestamp", "annotations")
 
 
@@ -117,6 +122,7 @@ def project_pod(obj: JsonObject) -> Pod:
         for entry in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
     }
     scheduled = condition(status, "PodScheduled")
+    annotations: Mapping[str, str] = metadata.get("annotations") or {}
     return Pod(
         name=metadata["name"],
         revision=_revision_label(obj),
@@ -130,6 +136,10 @@ def project_pod(obj: JsonObject) -> Pod:
         failure=_pod_failure(status),
         uid=metadata["uid"],
         ip=status.get("podIP", ""),
+        running=status.get("phase") == "Running",
+        template=(metadata.get("labels") or {}).get(_TEMPLATE_LABEL, ""),
+        draining_since=_stated_time(annotations.get(DRAINING_SINCE_ANNOTATION, "")),
+        deletion_cost=_stated_cost(annotations.get(DELETION_COST_ANNOTATION, "")),
     )
 
 
@@ -220,6 +230,12 @@ def container(entry: Mapping[str, Any]) -> Container:
 def stated_number(text: str) -> int:
     """Reads an annotation, which anybody may edit: 0 when it holds no number that we wrote."""
     return int(text) if _NUMBER.fullmatch(text) else 0
+
+
+def _stated_cost(text: str) -> int:
+    """Reads a deletion cost as the ReplicaSet controller does: 0 where it is no integer of 32 bits."""
+    cost = int(text) if _COST.fullmatch(text) else 0
+    return cost if cost in _COSTS else 0
 
 
 def _stated_time(text: str) -> datetime | None:

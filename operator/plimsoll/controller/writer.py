@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
 from plimsoll.controller.projection import project_revision
-from plimsoll.core.actions import Apply, ChildKind, Create, Delete, Mark, Scale
+from plimsoll.core.actions import Apply, ChildKind, Create, Delete, Mark, MarkPod, Scale
 from plimsoll.core.names import FIELD_MANAGER, MARK_MANAGER, SCALE_MANAGER
 from plimsoll.errors import Invalid, NotYet
 from plimsoll.kube.client import Client
@@ -32,7 +32,7 @@ from plimsoll.kube.store import Store
 from plimsoll.kube.writes import OwnWrites
 from plimsoll.monitoring.metrics import WRITES
 
-ObjectWrite: TypeAlias = Create | Apply | Scale | Mark | Delete
+ObjectWrite: TypeAlias = Create | Apply | Scale | Mark | MarkPod | Delete
 """The actions upon one object that is not a ModelDeployment."""
 
 RESOURCES: Mapping[ChildKind, Resource] = {
@@ -99,6 +99,8 @@ class Writer:
                 return await self.apply(owner, DEPLOYMENTS, action.manifest, SCALE_MANAGER)
             case Mark():
                 return await self.apply(owner, DEPLOYMENTS, action.manifest, MARK_MANAGER)
+            case MarkPod():
+                return await self._mark_pod(owner, action)
             case Delete():
                 await self._delete(owner, RESOURCES[action.kind], action)
                 return None
@@ -140,6 +142,12 @@ class Writer:
         if _has_labels_of(action.manifest, existing):
             return self._seen(owner, resource, existing)  # the caches are late
         return await self.apply(owner, resource, _keeping_replicas(action.manifest, existing), FIELD_MANAGER)
+
+    async def _mark_pod(self, owner: Key, action: MarkPod) -> JsonObject | None:
+        try:
+            return await self.apply(owner, PODS, action.manifest, MARK_MANAGER)
+        except (NotFound, Conflict):
+            return None  # gone, or another pod by now: the caches will tell
 
     def _seen(self, owner: Key, resource: Resource, obj: JsonObject) -> JsonObject:
         if resource in self._stores:

@@ -63,6 +63,17 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkPod:
+    """Set a pod's annotations as the manifest says, or take them away, under the mark field manager.
+
+    A pod that has gone meanwhile, or is another one of the same name, is no failure.
+    """
+
+    manifest: dict[str, Any]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
     """Delete a child of ours, if it is still the one that was seen (`uid`)."""
 
@@ -101,7 +112,7 @@ class WriteStatus:
     why: str
 
 
-Action = Create | Apply | Scale | Delete | PullReport | WriteStatus
+Action = Create | Apply | Scale | MarkPod | Delete | PullReport | WriteStatus
 
 
 class Severity(StrEnum):

@@ -29,6 +29,11 @@ ROUTING_ANNOTATION: Final = "plimsoll.dev/routing"
 """On the stable Service: epoch and stable revision of `status.routing` as JSON, written with it or before it, so that
 after a lost or restored status the epoch goes on above what gateways have."""
 
+DRAINING_SINCE_ANNOTATION: Final = "plimsoll.dev/draining-since"
+"""On a model pod that was chosen to go, behind gateways: since when."""
+DELETION_COST_ANNOTATION: Final = "controller.kubernetes.io/pod-deletion-cost"
+"""On a model pod that has drained: Kubernetes' own, by which the ReplicaSet controller takes it before others."""
+
 COMPONENT_LABEL: Final = "plimsoll.dev/component"
 GATEWAY_COMPONENT: Final = "gateway"
 

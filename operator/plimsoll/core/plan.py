@@ -29,7 +29,9 @@ from plimsoll.core.actions import (
     Severity,
     WriteStatus,
 )
+from plimsoll.core.cache.permission import cacheable
 from plimsoll.core.diff import needs_apply
+from plimsoll.core.drain.scale_down import ScaleDown, scale_down
 from plimsoll.core.gate import gate, holds_first
 from plimsoll.core.lineage import Target, beyond_history, expired, retirement, stable_of, target_of
 from plimsoll.core.names import NO_REVISION
@@ -39,7 +41,7 @@ from plimsoll.core.render.deployment import render_deployment, render_replicas
 from plimsoll.core.render.manifest import Manifest
 from plimsoll.core.render.revision import render_revision
 from plimsoll.core.render.service import render_revision_service, render_stable_service
-from plimsoll.core.routing.publish import acknowledged, leads_to_gateway, next_routing
+from plimsoll.core.routing.publish import acknowledged, leads_to_gateway, newest_epoch, next_routing
 from plimsoll.core.status import Standing
 from plimsoll.core.world import Child, Deployment, Failure, FailureKind, Observed, ReplicasOwner, Revision
 from plimsoll.errors import Invalid, NotYet
@@ -113,6 +115,7 @@ class _Planner:
     target: Target
     now: datetime
     gate: Gate = field(init=False)
+    scaled: dict[str, ScaleDown] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         candidate = self.target.revision
@@ -122,6 +125,7 @@ class _Planner:
     def plan(self) -> Plan:
         promote = self._may_promote()
         stable = self.target.revision.name if promote else self._serving
+        self.scaled = {deployment.name: self._scaled(deployment) for deployment in self._wanted(stable)}
         routing = self._routing(stable)
         kept, gone = self._sort_out(stable, routing)
         standing = Standing(
@@ -133,6 +137,7 @@ class _Planner:
             draining=tuple(name for name in kept if name not in (stable, self.target.revision.name)),
             gate=self.gate,
             routing=routing,
+            leaving=self.scaled[stable].waiting if stable in self.scaled else 0,
         )
         outcome = status_of.status_for(self.observed, standing, self.now)
         before, after = self._stable_service(stable, routing)
@@ -143,11 +148,13 @@ class _Planner:
             *self._deployments(kept),
             *_jobs_over(self.observed, self.gate.job),
             *self.gate.actions,
+            *(mark for scaled in self.scaled.values() for mark in scaled.marks),
             *_status_actions(self.observed, outcome),
             *after,
             *self._removals(gone, (*kept, stable)),
         )
-        announcements = (*outcome.announcements, *self._farewells(gone))
+        told = (announcement for scaled in self.scaled.values() for announcement in scaled.announcements)
+        announcements = (*outcome.announcements, *told, *self._farewells(gone))
         return Plan(actions, announcements, self._requeue_at(kept, outcome.requeue_at))
 
     @property
@@ -172,6 +179,11 @@ class _Planner:
             return serving.replicas
         return self.observed.object.spec.replicas
 
+    def _allowed_replicas(self, name: str, deployment: Deployment | None) -> int:
+        """Returns the replicas of a revision that the gate lets it have."""
+        wanted = self._wanted_replicas(deployment)
+        return self.gate.replicas(wanted) if name == self.target.revision.name else wanted
+
     def _selected(self, stable: str | None) -> str | None:
         """Returns the revision that users reach: before the first promotion, where nothing is asked of it, the target.
 
@@ -184,13 +196,23 @@ class _Planner:
         """Returns what gateways are to follow; None where there are none and never were."""
         status = self.observed.object.status
         before = status.routing if status else None
-        service = self.observed.services.get(self.observed.object.metadata.name)
         if before is None and self.observed.gateways is None:
             return None
         candidate = self.target.revision.name if self.gate.open else None
-        gateways = self.observed.gateways
-        known = max(service.epoch if service else 0, gateways.newest if gateways else 0)
-        return next_routing(before, known, self._selected(stable), candidate)
+        draining = {name: scaled.draining for name, scaled in self.scaled.items()}
+        known, keeps = newest_epoch(self.observed), cacheable(self.observed)
+        return next_routing(before, known, self._selected(stable), candidate, draining, keeps)
+
+    def _wanted(self, stable: str | None) -> Iterator[Deployment]:
+        """Returns the Deployments that are to stay."""
+        for name in sorted({self.target.revision.name, stable or ""}):
+            deployment = self.observed.deployments.get(name)
+            if deployment and not deployment.deleting:
+                yield deployment
+
+    def _scaled(self, deployment: Deployment) -> ScaleDown:
+        wanted = self._allowed_replicas(deployment.name, deployment)
+        return scale_down(self.observed, deployment, wanted, self._drain, self.now)
 
     def _sort_out(
         self, stable: str | None, routing: Routing | None
@@ -241,18 +263,16 @@ class _Planner:
             deployment = self.observed.deployments.get(name)
             if revision is None or (deployment and deployment.deleting):
                 continue
-            wanted = self._wanted_replicas(deployment)
-            if name == self.target.revision.name:
-                wanted = self.gate.replicas(wanted)
             if deployment is None:
+                wanted = self._allowed_replicas(name, None)
                 first = wanted if wanted != 1 else None
                 manifest = render_deployment(self.observed.object, revision, first_replicas=first)
                 yield Create(ChildKind.DEPLOYMENT, manifest, f"revision {name} has no Deployment")
                 continue
             if retired_at is not None and retired_at == deployment.retired_at:
                 continue  # it only waits for its end: new labels or another node would restart what drains
-            if retired_at is None:
-                yield from self._scale(deployment, wanted)
+            if retired_at is None and name in self.scaled:
+                yield from self._scale(deployment, self.scaled[name].replicas)
             served = deployment.served or (retired_at is not None and name == self._serving)
             manifest = render_deployment(self.observed.object, revision, retired_at=retired_at, served=served)
             if needs_apply(manifest, deployment.body()):
@@ -336,4 +356,5 @@ class _Planner:
 
     def _requeue_at(self, kept: dict[str, datetime | None], first: datetime | None) -> datetime | None:
         times = [retired_at + self._drain for retired_at in kept.values() if retired_at is not None]
-        return min([*times, *(time for time in (first, self.gate.requeue_at) if time)], default=None)
+        others = (first, self.gate.requeue_at, *(scaled.look_at for scaled in self.scaled.values()))
+        return min([*times, *(time for time in others if time)], default=None)

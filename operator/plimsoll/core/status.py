@@ -11,6 +11,7 @@ from plimsoll.api.routing import Routing, Traffic
 from plimsoll.api.v1alpha1 import Condition, ConditionStatus, ConditionType, ModelDeploymentStatus, Runtime, Urls
 from plimsoll.core import conditions
 from plimsoll.core.actions import Announcement, Severity
+from plimsoll.core.cache.permission import cache_refusal
 from plimsoll.core.conditions import Situation
 from plimsoll.core.diagnosis import Diagnosis, diagnose
 from plimsoll.core.gate import unverified
@@ -33,6 +34,7 @@ class Standing:
         draining: Revisions that still run without traffic.
         gate: What the gate says of the target.
         routing: What gateways are to follow; None leaves it as it is.
+        leaving: Pods of the stable revision that are too many and still answer requests.
     """
 
     stable: str | None
@@ -43,6 +45,7 @@ class Standing:
     draining: tuple[str, ...] = ()
     gate: Gate = OPEN
     routing: Routing | None = None
+    leaving: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,8 @@ def _situation(observed: Observed, standing: Standing, now: datetime) -> tuple[S
         return conditions.preparing("WaitingForPods", message, serving=serving), None
     if promoted and deployment.settled and deployment.replicas == _wanted(observed, deployment):
         return _settled(observed, standing, deployment), None
+    if promoted and standing.leaving:
+        return _leaving(observed, standing, deployment, serving=serving), None
     return _unsettled(observed, standing, deployment, now, serving=serving)
 
 
@@ -167,7 +172,19 @@ def _settled(observed: Observed, standing: Standing, deployment: Deployment) -> 
     if unverified(observed, deployment.revision):
         hint = f". Revision {deployment.revision} serves unexamined, as preflight.whenNoStable says{hint}"
         return conditions.stable(deployment.ready, deployment.replicas, hint, reason="Unverified")
+    refused = cache_refusal(observed, deployment.revision)
+    if refused:
+        return conditions.stable(deployment.ready, deployment.replicas, f". {refused}{hint}", reason="CacheRefused")
     return conditions.stable(deployment.ready, deployment.replicas, hint)
+
+
+def _leaving(observed: Observed, standing: Standing, deployment: Deployment, *, serving: bool) -> Situation:
+    drain = (observed.object.spec.runtime or Runtime()).drain
+    message = (
+        f"Revision {deployment.revision}: {standing.leaving} of {deployment.replicas} model servers get no new "
+        f"request, and go when they have answered those they have, or after {drain}"
+    )
+    return conditions.scaling("Draining", message, serving=serving, stalled=False)
 
 
 def _gateway_trouble(observed: Observed) -> Failure | None:

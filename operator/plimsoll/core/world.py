@@ -125,12 +125,14 @@ class Gateways:
             follows none, or has not told.
         newest: The newest epoch that any of them follows, 0 when none has told.
         trouble: Why there are none or too few, None when nothing is wrong.
+        in_flight: Requests that draining pods have yet to answer, by pod; only of pods of which all have told.
     """
 
     ready: int = 0
     acknowledged: int = 0
     newest: int = 0
     trouble: Failure | None = None
+    in_flight: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,15 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A model pod; `ip` is empty until it has one."""
+    """A model pod.
+
+    Attributes:
+        ip: Its address; empty until it has one.
+        running: A container of it has run; before that its phase is Pending.
+        template: Which pod template it was made from, as its ReplicaSet calls it.
+        draining_since: When it was chosen to go, None where it was not.
+        deletion_cost: What its annotation says: of equal pods the ReplicaSet controller deletes the cheapest first.
+    """
 
     name: str
     revision: str
@@ -177,6 +187,10 @@ class Pod:
     failure: str = ""
     uid: str = ""
     ip: str = ""
+    running: bool = False
+    template: str = ""
+    draining_since: datetime | None = None
+    deletion_cost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

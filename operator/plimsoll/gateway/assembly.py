@@ -51,8 +51,9 @@ class Assembly:
 
     def _admin(self, boot: str, routes: Routes) -> Sequence[web.AbstractRouteDef]:
         identity = Identity(boot, self._me.pod, self._me.uid, VERSION, self._me.controller_key)
-        stream = self._stream = RecordStream(identity, self._recordings, _CLOCKS, routes.book.trust)
-        routes.subscribe(lambda: stream.follow(_table(routes.book.targets)))
+        targets = routes.book.targets
+        stream = self._stream = RecordStream(identity, self._recordings, _CLOCKS, routes.book.trust, targets.in_flight)
+        routes.subscribe(lambda: stream.follow(_table(targets)))
         return stream.routes()
 
     async def _work(self) -> None:

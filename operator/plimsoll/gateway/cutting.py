@@ -28,15 +28,24 @@ class Cutter:
         recordings: What is cut.
         clocks: Time.
         send: Takes a line with its end, or drops it; must not block.
+        in_flight: Returns the requests that draining pods have yet to answer, by uid of the ModelDeployment and pod.
     """
 
-    def __init__(self, recordings: Recordings, clocks: Clocks, send: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        recordings: Recordings,
+        clocks: Clocks,
+        send: Callable[[bytes], None],
+        in_flight: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
+    ) -> None:
+        self._in_flight = in_flight
         self._recordings = recordings
         self._clocks = clocks
         self._send = send
         self._seq = 0
         self._follows: Mapping[str, int] = {}
         self._told: Mapping[str, int] = {}
+        self._told_in_flight: Mapping[str, Mapping[str, int]] = {}
 
     def follow(self, table: RouteTable) -> None:
         """Takes a new table, which the next tick acknowledges; call it before `Targets.apply`."""
@@ -46,6 +55,7 @@ class Cutter:
     def begin(self) -> None:
         """Cuts for a new reader, who knows nothing."""
         self._told = {}
+        self._told_in_flight = {}
         self.cut(Occasion.HEARTBEAT)
 
     def trip(self) -> None:
@@ -66,9 +76,9 @@ class Cutter:
     def cut(self, occasion: Occasion) -> None:
         """Sends what there is to tell; a heartbeat even when that is nothing."""
         records = tuple(self._recordings.cut(occasion))
-        acks = self._changed()
-        if records or acks or occasion is Occasion.HEARTBEAT:
-            self._tell(Cut(0, self._clocks.wall(), self._clocks.cpu(), acks, records))
+        acks, in_flight = self._changed(), self._changed_in_flight()
+        if records or acks or in_flight or occasion is Occasion.HEARTBEAT:
+            self._tell(Cut(0, self._clocks.wall(), self._clocks.cpu(), acks, records, in_flight))
 
     def _tell(self, cut: Cut) -> None:
         """Sends a cut in lines that the reader is sure to accept."""
@@ -76,7 +86,7 @@ class Cutter:
         if len(line) > _WANTED_LINE_BYTES and len(cut.records) > 1:
             half = len(cut.records) // 2
             self._tell(replace(cut, records=cut.records[:half]))
-            self._tell(replace(cut, records=cut.records[half:], acks={}))
+            self._tell(replace(cut, records=cut.records[half:], acks={}, in_flight={}))
             return
         self._seq += 1
         self._send(line)
@@ -87,6 +97,16 @@ class Cutter:
         }
         changed |= dict.fromkeys(self._told.keys() - self._follows.keys())
         self._told = self._follows
+        return changed
+
+    def _changed_in_flight(self) -> dict[str, Mapping[str, int] | None]:
+        """Returns the counts of models of which they changed; in one cut with the epoch that they are of, or before."""
+        now = self._in_flight()
+        changed: dict[str, Mapping[str, int] | None] = {
+            uid: pods for uid, pods in now.items() if self._told_in_flight.get(uid) != pods
+        }
+        changed |= dict.fromkeys(self._told_in_flight.keys() - now.keys())
+        self._told_in_flight = now
         return changed
 
 

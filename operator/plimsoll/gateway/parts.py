@@ -35,6 +35,8 @@ class Listener(Protocol):
 class Unrecorded:
     """Counts nothing."""
 
+    queued = 0
+
     def arrived(self) -> None:
         """Forgets it."""
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
+from plimsoll.api.base import ApiModel
+from plimsoll.api.cache import Cache
+from plimsoll.api.preflight import Objective
+from plimsoll.api.requests import Overload, Requests
 from plimsoll.api.routing import Routing, Traffic
+from plimsoll.core.cache.policy import CachePolicy, policy_of
 from plimsoll.core.routing.build import Declared, problem_of
 from plimsoll.core.routing.endpoints import Slice, is_ready
+from plimsoll.core.routing.limits import RequestLimits, limits_of
 from plimsoll.core.routing.table import Endpoint
 from plimsoll.kube.resources import JsonObject
+
+Part = TypeVar("Part", bound=ApiModel)
 
 SERVICE_LABEL: Final = "kubernetes.io/service-name"
 """On an EndpointSlice: whose it is. The headless Service of a revision has the revision's name."""
@@ -26,12 +34,47 @@ def project_model(obj: JsonObject) -> Declared:
         routing = Routing.model_validate(status["routing"]) if status.get("routing") is not None else None
         problem = problem_of(routing) if routing else ""
     except ValidationError as error:
-        problem = "; ".join(f"{'.'.join(map(str, ('status.routing', *e['loc'])))}: {e['msg']}" for e in error.errors())
-        problem = f"{problem}."
+        problem = _told("status.routing", error)
     if problem:
         routing = None
         problems.append(problem)
-    return Declared(obj["metadata"]["uid"], traffic, routing, " ".join(problems))
+    limits = _limits(spec, problems)
+    cache = _cache(spec.get("cache"), problems)
+    return Declared(obj["metadata"]["uid"], traffic, routing, " ".join(problems), limits, cache)
+
+
+def _told(path: str, error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, (path, *e['loc'])))}: {e['msg']}" for e in error.errors()) + "."
+
+
+def _cache(value: object, problems: list[str]) -> CachePolicy | None:
+    try:
+        return policy_of(None if value is None else Cache.model_validate(value))
+    except ValueError:
+        problems.append("This gateway cannot read spec.cache, so it keeps no answers.")
+        return None
+
+
+def _limits(spec: JsonObject, problems: list[str]) -> RequestLimits:
+    return limits_of(
+        _part(Requests, spec, "requests", problems),
+        _part(Overload, spec, "overload", problems),
+        _part(Objective, spec, "objective", problems),
+    )
+
+
+def _part(kind: type[Part], spec: JsonObject, name: str, problems: list[str]) -> Part | None:
+    """Reads one field of spec; of what cannot be read the defaults stand, and the rest of it holds."""
+    given = spec.get(name)
+    if given is None:
+        return None
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        problems.append(_told(f"spec.{name}", error))
+        wrong = {e["loc"][0] for e in error.errors() if e["loc"]}
+    readable = {key: value for key, value in given.items() if key not in wrong} if isinstance(given, dict) else {}
+    return kind.model_validate(readable)
 
 
 def _traffic(value: object) -> Traffic | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -53,17 +53,25 @@ class RecordStream:
         recordings: What the stream is about.
         clocks: Time.
         trusted: Called when a stream opens with a valid token: a live controller knows this start of the gateway.
+        in_flight: As the `Cutter` takes it.
 
     Raises:
         ValueError: the controller's key is none.
     """
 
-    def __init__(self, identity: Identity, recordings: Recordings, clocks: Clocks, trusted: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        recordings: Recordings,
+        clocks: Clocks,
+        trusted: Callable[[], None],
+        in_flight: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
+    ) -> None:
         tokens.refusal("", identity.controller_key, identity.pod_uid, 0)  # a wrong key is to be told at the start
         self._identity = identity
         self._clocks = clocks
         self._trusted = trusted
-        self._cutter = Cutter(recordings, clocks, self._offer)
+        self._cutter = Cutter(recordings, clocks, self._offer, in_flight)
         self._reader: _Reader | None = None
         self._hello = encode_hello(Hello(identity.boot, identity.pod, identity.version))
 

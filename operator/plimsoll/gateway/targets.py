@@ -7,19 +7,27 @@ table changes: a connection in mid-request belongs to an `EndpointTarget`, whate
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Protocol
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.routing.split import Split
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
+from plimsoll.gateway.queue import Queue
 
 COMPARED = 32
 """Endpoints compared for one request: at most 2 us, measured, where all of a thousand would cost 65."""
 
 
 class Recorder(Protocol):
-    """Counts what becomes of the requests of one revision."""
+    """Counts what becomes of the requests of one revision.
+
+    Attributes:
+        queued: Requests that wait for a slot now; kept by the queue.
+    """
+
+    queued: int
 
     def arrived(self) -> None:
         """Counts a request whose first attempt goes to this revision."""
@@ -98,16 +106,25 @@ class RevisionTarget:
                 best = endpoint
         return best
 
-    def update(self, route: RevisionRoute) -> None:
-        """Follows a new route: endpoints that stay keep their counters, those that left are told."""
+    def below(self, limit: int) -> EndpointTarget | None:
+        """Returns an endpoint with fewer outstanding requests than `limit`; None where none of them has."""
+        endpoint = self.least_outstanding()
+        if endpoint is not None and endpoint.outstanding >= limit and len(self.endpoints) > COMPARED:
+            endpoint = min(self.endpoints, key=lambda each: each.outstanding)
+        return endpoint if endpoint is not None and endpoint.outstanding < limit else None
+
+    def update(self, route: RevisionRoute) -> list[EndpointTarget]:
+        """Follows a new route: endpoints that stay keep their counters, those that left are told and returned."""
         same = route.endpoints == self.route.endpoints
         self.route = route
         if same:
-            return
+            return []
         known = {target.endpoint: target for target in self.endpoints}
         self.endpoints = [known.get(endpoint) or EndpointTarget(endpoint) for endpoint in route.endpoints]
-        for left in known.keys() - set(route.endpoints):
-            known[left].leave()
+        left = [known[endpoint] for endpoint in known.keys() - set(route.endpoints)]
+        for target in left:
+            target.leave()
+        return left
 
 
 class ModelTarget:
@@ -116,14 +133,23 @@ class ModelTarget:
     Attributes:
         route: What it follows.
         stable, candidate: Its revisions, None where there is none.
+        queue: What it has in hand, and who waits.
     """
 
-    __slots__ = ("_recorder_of", "_split", "candidate", "route", "stable")
+    __slots__ = ("_leaving", "_recorder_of", "_split", "candidate", "queue", "route", "stable")
 
-    def __init__(self, route: ModelRoute, recorder_of: Callable[[str, str], Recorder], split: Split) -> None:
+    def __init__(
+        self,
+        route: ModelRoute,
+        recorder_of: Callable[[str, str], Recorder],
+        split: Split,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._recorder_of = recorder_of
         self._split = split
+        self._leaving: list[EndpointTarget] = []
         self.route = ModelRoute(route.model, route.uid, route.epoch)
+        self.queue = Queue(route.model, route.limits, clock)
         self.stable: RevisionTarget | None = None
         self.candidate: RevisionTarget | None = None
         self.update(route)
@@ -141,14 +167,39 @@ class ModelTarget:
             return candidate
         return candidate if self._split.toss(candidate.route.weight_permille) else self.stable
 
+    def pick_without_toss(self, *, wants_candidate: bool = False) -> RevisionTarget | None:
+        """Returns the revision for a call that is no evidence: it takes no slot of the split."""
+        stable, candidate = self.stable, self.candidate
+        if candidate is None:
+            return stable
+        alone = candidate.route.weight_permille and (stable is None or not stable.endpoints)
+        return candidate if wants_candidate or alone else stable
+
     def update(self, route: ModelRoute) -> None:
         """Follows a new route; a candidate that became stable stays the same target."""
+        self._leaving = [target for target in self._leaving if target.outstanding]
         known = {target.route.name: target for target in (self.stable, self.candidate) if target}
         self.stable = self._follow(known, route.stable)
         self.candidate = self._follow(known, route.candidate)
         self.route = route
         for left in known.values():
-            left.update(RevisionRoute(left.route.name, 0))
+            self._leaving += left.update(RevisionRoute(left.route.name, 0))
+            self.queue.abandon(left)
+        if route.traffic is Traffic.STOPPED:
+            self.queue.stop()
+        self.queue.follow(route.limits)
+
+    def in_flight(self) -> dict[str, int]:
+        """Returns the unanswered requests of each pod that drains: they only become fewer, until it no longer drains.
+
+        Of a pod that drained before, and took requests again in between, those of both times count.
+        """
+        counts = {pod: 0 for part in (self.route.stable, self.route.candidate) if part for pod in part.draining}
+        if counts:
+            for target in self._leaving:
+                if target.endpoint.pod in counts:
+                    counts[target.endpoint.pod] += target.outstanding
+        return counts
 
     def _follow(self, known: dict[str, RevisionTarget], route: RevisionRoute | None) -> RevisionTarget | None:
         if route is None:
@@ -156,22 +207,29 @@ class ModelTarget:
         target = known.pop(route.name, None)
         if target is None:
             return RevisionTarget(route, self._recorder_of(self.route.model, route.name))
-        target.update(route)
+        self._leaving += target.update(route)
         return target
 
 
 class Targets:
     """All models of the gateway, by public name."""
 
-    __slots__ = ("_recorder_of", "_split_key", "models")
+    __slots__ = ("_clock", "_recorder_of", "_split_key", "models")
 
-    def __init__(self, recorder_of: Callable[[str, str], Recorder], split_key: Callable[[], bytes]) -> None:
+    def __init__(
+        self,
+        recorder_of: Callable[[str, str], Recorder],
+        split_key: Callable[[], bytes],
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         """Makes an empty one.
 
         Args:
             recorder_of: Returns the counters of a model's revision, the same ones every time.
             split_key: Returns a new random key each time.
+            clock: Monotonic time in seconds.
         """
+        self._clock = clock
         self._recorder_of = recorder_of
         self._split_key = split_key
         self.models: dict[str, ModelTarget] = {}
@@ -190,9 +248,14 @@ class Targets:
             self.forget(route.model)
             target = None
         if target is None:
-            self.models[route.model] = ModelTarget(route, self._recorder_of, Split(self._split_key()))
+            self.models[route.model] = ModelTarget(route, self._recorder_of, Split(self._split_key()), self._clock)
         elif target.route is not route:
             target.update(route)
+
+    def in_flight(self) -> dict[str, dict[str, int]]:
+        """Returns the unanswered requests of pods that drain, by uid of the ModelDeployment; only where any drains."""
+        counts = {target.route.uid: target.in_flight() for target in self.models.values()}
+        return {uid: pods for uid, pods in counts.items() if pods}
 
     def forget(self, model: str) -> None:
         """Sends nothing to a model any more; its endpoints are told."""

@@ -264,4 +264,5 @@ def _tensor(config: Any, tensor: Any) -> ServedTensor:
     data_type = protocol_type(name)
     if data_type is None:
         raise Invalid("UnknownType", f"The model's tensor '{tensor.name}' has the type {name}, which has no values.")
-    return ServedTensor(name=tensor.name, data_type=data_type, dims=list(tensor.dims))
+    optional = bool(getattr(tensor, "optional", False))  # outputs have no such field
+    return ServedTensor(name=tensor.name, data_type=data_type, dims=list(tensor.dims), optional=optional)

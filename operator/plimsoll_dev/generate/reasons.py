@@ -30,6 +30,8 @@ REASONS: Mapping[Origin, Mapping[str, str]] = {
         "EvidenceUnavailable": "The controller does not hear a gateway: it serves on, and no roll-out moves forward. "
         "The message says why.",
         "ScaledToZero": "`spec.replicas` is 0, so nothing serves, as asked. Set it to 1 or more.",
+        "Draining": "Fewer replicas are wanted. The model servers that go get no new request, and go when they have "
+        "answered those they have.",
         "Settled": "Reconciling is False: there is nothing left to do.",
         "NotStalled": "Stalled is False: you need not act.",
         "WaitingForPods": "Pods have yet to be created or to become ready.",
@@ -50,6 +52,8 @@ REASONS: Mapping[Origin, Mapping[str, str]] = {
         "Correct the model, or what `spec.preflight` asks of it: another question is asked again.",
         "ReplacingPod": "The preflight left the examined model server restarted or grown, so another one takes "
         "its place.",
+        "CacheRefused": "The revision serves, but no answer is kept although `spec.cache` asks for it: its preflight "
+        "has not shown that it gives the same answer each time. The message says why.",
         "Unverified": "The revision serves without a preflight, because `preflight.whenNoStable` is Serve.",
     },
     Origin.PODS: {
@@ -114,6 +118,8 @@ REASONS: Mapping[Origin, Mapping[str, str]] = {
     Origin.EVENT: {
         "RevisionCreated": "A revision was made for a new spec.",
         "PreflightPassed": "The candidate has shown what it had to; it is scaled up and takes over.",
+        "DrainTimedOut": "Model servers went, for fewer replicas, before it was known that they have no request: a "
+        "gateway does not answer, or a request takes longer than `runtime.drain`. The message says which.",
         "RevisionRemoved": "The pods of an unused revision were removed.",
     },
 }

@@ -130,6 +130,17 @@ async def test_what_a_gateway_follows_and_counts_is_known() -> None:
         assert (known.version, known.why) == ("0.1.0", "")
 
 
+async def test_a_draining_pod_that_has_no_request_left_wakes_whoever_waits_for_it() -> None:
+    told = Told()
+    async with admin_port() as gateway, collecting(gateway.port, told=told) as collector:
+        await until(lambda: acks(collector))
+        gateway.in_flight["uid-digits"] = {"a": 1}
+        await until(lambda: collector.in_flight("vision", "uid-digits") == {"a": 1})
+        gateway.in_flight["uid-digits"] = {"a": 0}
+        await until(lambda: collector.in_flight("vision", "uid-digits") == {"a": 0})
+        assert len(told.acknowledgements) == 2
+
+
 async def test_an_acknowledgement_wakes_whoever_waits_for_it() -> None:
     told = Told()
     async with admin_port() as gateway, collecting(gateway.port, told=told) as collector:

@@ -66,6 +66,8 @@ def test_every_rule_names_its_field_and_says_more() -> None:
             "env",
             "resourceClaims",
         } | {
+            "maxBody",
+            "maxWait",
             "percentile",
             "max",
             "headroom",
@@ -76,6 +78,7 @@ def test_every_rule_names_its_field_and_says_more() -> None:
             "reference",
             "tolerance",
             "errorRate",
+            "ttl",
         }
         assert way_out
 

@@ -27,6 +27,7 @@ GATEWAYS: dict[str, Any] = {"gateway": {"enabled": True}}
 FLEET_VERBS = {"get", "create", "patch"}
 CONTROLLER_WITH_GATEWAYS = {
     **CONTROLLER,
+    ("", "pods"): READ_VERBS | {"delete", "patch"},
     ("", "serviceaccounts"): FLEET_VERBS,
     ("rbac.authorization.k8s.io", "rolebindings"): FLEET_VERBS,
     ("policy", "poddisruptionbudgets"): FLEET_VERBS,

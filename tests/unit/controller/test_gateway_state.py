@@ -60,6 +60,34 @@ def test_a_gateway_that_started_anew_follows_nothing_until_it_says_so() -> None:
     assert (subject.acks, subject.boot, subject.version, subject.seq) == ({}, "b2", "0.2.0", 0)
 
 
+def drained(subject: Gateway, seq: int, **in_flight: dict[str, int] | None) -> set[str]:
+    return set(subject.told(cut(seq, in_flight=in_flight), 100.0))
+
+
+def test_requests_of_draining_pods_are_told_as_they_change_and_looked_at_when_another_pod_has_none() -> None:
+    subject = gateway()
+    subject.opened(HELLO, 100.0)
+    assert drained(subject, 1, digits={"a": 2, "b": 0}) == {"digits"}
+    assert drained(subject, 2, digits={"a": 1, "b": 0}) == set()
+    assert drained(subject, 3) == set()
+    assert subject.in_flight == {"digits": {"a": 1, "b": 0}}
+    assert drained(subject, 4, digits={"a": 0, "b": 0}, words={"w": 3}) == {"digits"}
+    drained(subject, 5, digits=None)
+    assert subject.in_flight == {"words": {"w": 3}}
+
+
+def test_requests_of_draining_pods_are_those_of_this_life_and_of_the_whole_truth_when_it_comes_back() -> None:
+    subject = gateway()
+    subject.opened(HELLO, 100.0)
+    drained(subject, 1, digits={"a": 0}, words={"w": 0})
+    subject.opened(HELLO, 110.0)
+    assert subject.in_flight == {"digits": {"a": 0}, "words": {"w": 0}}
+    drained(subject, 2, words={"w": 0})
+    assert subject.in_flight == {"words": {"w": 0}}
+    subject.opened(Hello("b2", "gw", "0.1.0"), 120.0)
+    assert subject.in_flight == {}
+
+
 def test_silence() -> None:
     subject = gateway()
     assert subject.silent_s(104.0) == 4.0

@@ -128,6 +128,24 @@ def test_a_pod_that_is_going() -> None:
     assert project_pod(pod({}, deletionTimestamp="2026-03-01T12:00:00Z")).deleting
 
 
+@pytest.mark.parametrize(
+    ("text", "cost"),
+    [("-2147483648", -(2**31)), ("7", 7), ("0", 0), ("2147483648", 0), ("+7", 0), ("07", 0), ("cheap", 0), ("", 0)],
+)
+def test_what_kubernetes_reads_as_the_cost_of_deleting_a_pod(text: str, cost: int) -> None:
+    annotations = {"controller.kubernetes.io/pod-deletion-cost": text}
+    assert project_pod(pod({}, annotations=annotations)).deletion_cost == cost
+
+
+@pytest.mark.parametrize(
+    ("text", "since"),
+    [("2026-03-01T12:00:05+00:00", at("12:00:05")), ("2026-03-01T12:00:05", None), ("since", None), ("", None)],
+)
+def test_since_when_a_pod_drains(text: str, since: datetime | None) -> None:
+    seen = project_pod(pod({"phase": "Running"}, annotations={"plimsoll.dev/draining-since": text}))
+    assert (seen.draining_since, seen.running, seen.template) == (since, True, "5d8f")
+
+
 def test_an_object_without_optional_parts() -> None:
     bare = {"metadata": {"name": "p", "uid": "u", "creationTimestamp": "2026-03-01T12:00:00Z", "labels": None}}
     seen = project_pod({**bare, "status": {"conditions": None, "containerStatuses": None}})

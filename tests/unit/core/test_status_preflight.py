@@ -141,6 +141,15 @@ TABLE = [
         "Unverified",
         digits("b", preflight={"whenNoStable": "Serve"}),
     ),
+    Row(
+        "serves without the cache that is asked for",
+        ModelDeploymentStatus(observed_generation=1, stable=NEW.name),
+        (*CANDIDATE, stable_service_of(B, NEW), verdict_of(NEW, KEY)),
+        "Serving Ready",
+        "Stable",
+        "CacheRefused",
+        digits("b", preflight={}, cache={}),
+    ),
 ]  # fmt: skip
 
 

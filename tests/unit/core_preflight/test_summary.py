@@ -39,6 +39,13 @@ def test_a_verdict_in_short() -> None:
     }
 
 
+def test_an_input_that_may_be_left_out() -> None:
+    inputs = (TENSOR, TENSOR.model_copy(update={"name": "y", "optional": True}))
+    status = preflight_status(verdict_of(REVISION, "k", inputs=inputs))
+    assert status
+    assert [(one.name, one.optional) for one in status.inputs or ()] == [("x", None), ("y", True)]
+
+
 @pytest.mark.parametrize(
     "edited",
     [

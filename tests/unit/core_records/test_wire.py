@@ -35,9 +35,18 @@ def changed(path: tuple[str | int, ...], value: Any) -> bytes:
     return json.dumps(line).encode()
 
 
-@given(any_record(), st.dictionaries(st.text("abc", min_size=1), st.none() | st.integers(0, 2**40)))
-def test_a_cut_comes_back_as_it_was(told: Record, acks: dict[str, int | None]) -> None:
-    sent = cut(7, told, acks=acks)
+_NAMES = st.text("abc", min_size=1)
+
+
+@given(
+    any_record(),
+    st.dictionaries(_NAMES, st.none() | st.integers(0, 2**40)),
+    st.dictionaries(_NAMES, st.none() | st.dictionaries(_NAMES, st.integers(0, 2**40))),
+)
+def test_a_cut_comes_back_as_it_was(
+    told: Record, acks: dict[str, int | None], in_flight: dict[str, dict[str, int] | None]
+) -> None:
+    sent = cut(7, told, acks=acks, in_flight=in_flight)
     line = encode_cut(sent)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
@@ -55,6 +64,7 @@ def test_wire_version_1(golden: Callable[[str, str], None]) -> None:
         encode_cut(cut(1, record(), acks={UID: 3, "left": None})),
         encode_cut(cut(2, Record(UID, REVISION, 5.0))),
         encode_cut(cut(3)),
+        encode_cut(cut(4, in_flight={UID: {"digits-a": 2, "digits-b": 0}, "left": None})),
     ]
     golden("records/wire-1.ndjson", b"".join(lines).decode())
 
@@ -78,6 +88,13 @@ def test_an_outcome_class_of_the_next_version_is_kept_so_that_the_sum_holds() ->
     told = decoded(changed(("records", 0), {"uid": "u", "revision": "r", "span_s": 1, "arrivals": 5, "outcomes": more}))
     assert told.records[0].outcomes == tuple(more)
     assert told.records[0].in_flight_before == 0
+
+
+def test_what_an_older_gateway_does_not_say_of_pods_that_drain_is_unknown() -> None:
+    """Not even for a pod that drains is it zero: zero is always said."""
+    told = decoded(orjson.dumps({"seq": 1, "at": NOW, "acks": {UID: 3}}))
+    assert (told.acks, told.in_flight) == ({UID: 3}, {})
+    assert b'"digits-b":0' in encode_cut(cut(4, in_flight={UID: {"digits-b": 0}}))
 
 
 @pytest.mark.parametrize("wire", [0, 1, 2])
@@ -122,6 +139,12 @@ FIRST = ("records", 0)
         (("acks", UID), "3", "acks is not uid to epoch"),
         (("acks", UID), -3, "acks is not uid to epoch"),
         (("acks", "x" * 300), 3, "acks is not uid to epoch"),
+        (("in_flight",), [1], "in_flight is not uid to pods"),
+        (("in_flight",), {"x" * 300: {}}, "in_flight is not uid to pods"),
+        (("in_flight",), {UID: 3}, "in_flight is not uid to pods"),
+        (("in_flight",), {UID: {"pod": -1}}, "in_flight is not a list of counts"),
+        (("in_flight",), {UID: {"pod": True}}, "in_flight is not a list of counts"),
+        (("in_flight",), {UID: {"": 1}}, "in_flight has a pod without a name"),
         (("records",), {}, "records is not a list"),
         (FIRST, 7, "a record is not an object"),
         ((*FIRST, "uid"), None, "uid is missing"),

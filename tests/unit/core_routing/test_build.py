@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
+from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.routing.build import Declared, Held, follow, problem_of, route, why_ignored
+from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import Endpoint, ModelRoute
 
 UID = "uid-1"
@@ -70,6 +73,14 @@ def test_a_third_revision_without_weight_is_of_no_concern() -> None:
 def test_the_fence(epoch: int, followed: tuple[str, ...]) -> None:
     held = follow(None, declared(("r1", 1000), epoch=5))
     assert follow(held, declared(("r2", 1000), epoch=epoch)).revisions == followed
+
+
+def test_limits_are_those_that_the_spec_states_last_whatever_the_epoch() -> None:
+    few, many = RequestLimits(max_queue=1), RequestLimits(max_queue=100)
+    held = follow(None, replace(declared(("r1", 1000), epoch=5), limits=few))
+    assert made(held, BOTH).limits == few
+    held = follow(held, replace(declared(("r2", 1000), epoch=4), limits=many))
+    assert (made(held, BOTH).limits, held.revisions) == (many, ("r1",))
 
 
 def test_another_object_of_the_same_name_replaces_at_once_whatever_its_epoch() -> None:
@@ -282,3 +293,20 @@ def test_losing_trust_only_moves_traffic_towards_stable(
     watched, alone = made(held, endpoints), made(held, endpoints, trusted=False)
     if watched.candidate and alone.candidate:
         assert alone.candidate.weight_permille <= watched.candidate.weight_permille
+
+
+# ---- the cache -------------------------------------------------------------------------------------------------------
+def test_the_route_says_what_may_be_kept_and_how() -> None:
+    policy = CachePolicy(60.0, 1 << 20)
+    revisions = [
+        RoutedRevision(name="r1", weight_permille=950, cacheable=True),
+        RoutedRevision(name="r2", weight_permille=50, cacheable=False),
+    ]
+    subject = made(follow(None, Declared(UID, routing=Routing(epoch=1, revisions=revisions), cache=policy)), BOTH)
+    assert subject.cache == policy
+    assert [part.cacheable for part in (subject.stable, subject.candidate) if part] == [True, False]
+
+
+def test_a_cache_that_is_taken_out_of_the_spec_is_gone_at_once() -> None:
+    held = follow(None, Declared(UID, cache=CachePolicy(60.0, 1 << 20)))
+    assert follow(held, Declared(UID)).cache is None

@@ -38,6 +38,14 @@ def test_published(
     assert next_routing(before, mirrored, stable, candidate) == published
 
 
+def test_whose_answers_may_be_kept_is_published() -> None:
+    plain = next_routing(None, 0, "r1", "r2")
+    assert [one.cacheable for one in plain.revisions] == [None, None]
+    cached = next_routing(plain, 1, "r1", "r2", cacheable={"r1"})
+    assert (cached.epoch, [one.cacheable for one in cached.revisions]) == (2, [True, False])
+    assert next_routing(cached, 2, "r1", "r2", cacheable={"r1", "r0"}) == cached
+
+
 _NAMES = st.sampled_from(["r1", "r2", "r3"])
 
 

@@ -26,7 +26,8 @@ class Gateway:
         clocks = Clocks(now, lambda: now() + WALL, lambda: 1.5 + now() / 100)
         self.recordings = Recordings(clocks, Sums())
         self.lines: list[bytes] = []
-        self.cutter = Cutter(self.recordings, clocks, self.lines.append)
+        self.in_flight: dict[str, dict[str, int]] = {}
+        self.cutter = Cutter(self.recordings, clocks, self.lines.append, lambda: dict(self.in_flight))
         self.follow(routes)
 
     def follow(self, routes: RouteTable) -> None:
@@ -143,6 +144,24 @@ def test_a_new_reader_is_told_all_of_them_at_once() -> None:
 
     gateway = after(3.2, CALM, load)
     assert (gateway.heard_at()[-1], gateway.cuts()[-1].acks) == (3.1, {"uid-digits": 1})
+
+
+def test_requests_of_draining_pods_are_told_when_they_change_and_to_a_new_reader_at_once() -> None:
+    def load(gateway: Gateway) -> Iterator[float]:
+        gateway.in_flight = {"uid-digits": {"a": 2, "b": 0}}
+        yield 1.1
+        gateway.in_flight = {"uid-digits": {"a": 0, "b": 0}}
+        yield 1.0
+        gateway.cutter.begin()
+        gateway.in_flight = {}
+
+    gateway = after(3, CALM, load)
+    assert [(at, cut.in_flight) for at, cut in zip(gateway.heard_at(), gateway.cuts(), strict=True)] == [
+        (0.25, {"uid-digits": {"a": 2, "b": 0}}),
+        (1.25, {"uid-digits": {"a": 0, "b": 0}}),
+        (2.1, {"uid-digits": {"a": 0, "b": 0}}),
+        (2.25, {"uid-digits": None}),
+    ]
 
 
 def test_what_nobody_reads_does_not_pile_up() -> None:

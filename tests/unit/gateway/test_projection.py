@@ -8,7 +8,9 @@ import pytest
 from tests.support.routed import endpoint, endpoint_slice, model, routing
 
 from plimsoll.api.routing import Traffic
+from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.routing.endpoints import Slice
+from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import Endpoint
 from plimsoll.gateway.projection import project_model, project_slice
 
@@ -71,6 +73,57 @@ def test_a_status_that_cannot_be_followed_says_why(status: Any, names: str) -> N
 def test_a_value_of_traffic_that_is_not_known_here() -> None:
     kept = project_model(model(traffic="Fallback", routing=routing(1, r1=1000)))
     assert (kept.traffic, kept.problem) == (None, "This gateway does not know spec.traffic Fallback.")
+    assert kept.routing is not None, "the rest is followed"
+
+
+def test_the_limits_of_a_spec() -> None:
+    kept = project_model(
+        model(
+            requests={"maxConcurrent": 8, "maxBody": "1Mi"},
+            overload={"maxQueue": 10, "maxWait": "2s", "action": "Reject"},
+            objective={"latency": [{"percentile": "99", "max": "200ms"}, {"percentile": "50", "max": "50ms"}]},
+        )
+    )
+    assert kept.limits == RequestLimits(64, 8, 1 << 20, 10, 2.0, 0.05)
+    assert (project_model(model()).limits, kept.problem) == (RequestLimits(), "")
+
+
+@pytest.mark.parametrize(
+    ("spec", "limits", "names"),
+    [
+        (
+            {"requests": {"maxConcurrent": 0, "maxBody": "1Mi"}},
+            RequestLimits(max_body=1 << 20),
+            "requests.maxConcurrent",
+        ),
+        ({"requests": {"maxBody": "much"}}, RequestLimits(), "spec.requests.maxBody"),
+        ({"requests": ["a"]}, RequestLimits(), "spec.requests"),
+        ({"overload": {"action": "Fallback", "maxQueue": 3}}, RequestLimits(max_queue=3), "spec.overload.action"),
+        ({"overload": {"maxWait": "soon"}}, RequestLimits(), "spec.overload.maxWait"),
+        ({"objective": {"latency": [{"percentile": "99"}]}}, RequestLimits(), "spec.objective.latency.0.max"),
+        ({"objective": "fast"}, RequestLimits(), "spec.objective"),
+    ],
+    ids=str,
+)
+def test_limits_that_cannot_be_read_say_why_and_the_rest_holds(
+    spec: dict[str, Any], limits: RequestLimits, names: str
+) -> None:
+    kept = project_model(model(routing=routing(1, r1=1000), **spec))
+    assert kept.limits == limits
+    assert names in kept.problem
+    assert kept.problem.endswith(".")
+    assert kept.routing is not None
+
+
+def test_a_cache() -> None:
+    kept = project_model(model(cache={"ttl": "1m", "maxBytes": "1Mi", "parameters": ["seed"], "recheck": "5%"}))
+    assert (kept.cache, kept.problem) == (CachePolicy(60.0, 1 << 20, ("seed",), 0.05), "")
+
+
+@pytest.mark.parametrize("cache", ["5m", {"ttl": "soon"}, {"maxBytes": "much"}, {"parameters": "seed"}])
+def test_a_cache_that_cannot_be_read_is_none(cache: Any) -> None:
+    kept = project_model(model(cache=cache, routing=routing(1, r1=1000)))
+    assert (kept.cache, kept.problem) == (None, "This gateway cannot read spec.cache, so it keeps no answers.")
     assert kept.routing is not None, "the rest is followed"
 
 

@@ -15,6 +15,8 @@ from plimsoll.gateway.targets import ModelTarget, RevisionTarget, Targets
 
 
 class Unrecorded:
+    queued = 0
+
     def arrived(self) -> None: ...
 
     def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None: ...

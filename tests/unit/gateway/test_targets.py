@@ -13,6 +13,7 @@ class Counter:
 
     def __init__(self) -> None:
         self.arrivals = 0
+        self.queued = 0
 
     def arrived(self) -> None:
         self.arrivals += 1
@@ -192,3 +193,21 @@ def test_among_very_many_endpoints_every_one_has_its_turn() -> None:
         assert target is not None
         target.outstanding += 1
     assert {target.outstanding for target in stable.endpoints} == {3}
+
+
+@pytest.mark.parametrize(
+    ("stable", "weight", "wants_candidate", "answers"),
+    [
+        ("a", 1000, False, "r1"),
+        ("a", 0, True, "r2"),
+        ("", 10, False, "r2"),
+        ("", 0, False, "r1"),
+    ],
+)
+def test_a_call_that_is_no_evidence_goes_to_stable_and_tosses_nothing(
+    stable: str, weight: int, answers: str, *, wants_candidate: bool
+) -> None:
+    subject = targets()
+    subject.apply(table(revision("r1", 1000 - weight, *stable), revision("r2", weight, "b")))
+    found = {subject.models["digits"].pick_without_toss(wants_candidate=wants_candidate) for _ in range(10)}
+    assert [one.route.name for one in found if one] == [answers]

@@ -48,6 +48,13 @@ async def test_text_and_bfloat16_travel() -> None:
     assert answer["b"].tolist() == [[1.5, -2], [0, 3]]
 
 
+async def test_an_input_may_be_optional() -> None:
+    config = {"input": [{"name": "z", "data_type": "TYPE_FP32", "dims": [2], "optional": True}]}
+    async with serving(Model(triple, config=config)) as server, Session(server.address, "m", 5) as session:
+        served = await session.describe()
+    assert [(tensor.name, tensor.optional) for tensor in served.inputs] == [("z", True), ("x", False)]
+
+
 async def test_what_is_served_is_described() -> None:
     config = {
         "dynamic_batching": {"max_queue_delay_microseconds": 1500},

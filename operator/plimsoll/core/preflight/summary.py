@@ -34,4 +34,7 @@ def preflight_status(verdict: Verdict | None) -> PreflightStatus | None:
 
 
 def _tensors(served: Iterable[ServedTensor]) -> list[TensorStatus] | None:
-    return [TensorStatus(name=one.name, data_type=one.data_type, dims=one.dims) for one in served] or None
+    return [
+        TensorStatus(name=one.name, data_type=one.data_type, dims=one.dims, optional=one.optional or None)
+        for one in served
+    ] or None

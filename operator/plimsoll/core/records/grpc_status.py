@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from plimsoll.core.records.outcome import Outcome
+from plimsoll.core.records.triton_errors import is_overload
 
 
 class Status(IntEnum):
@@ -52,10 +53,6 @@ _OUTCOMES = {
     Status.UNAUTHENTICATED: Outcome.CLIENT_FAULT,
 }
 
-_QUEUE_FULL = ("Exceeds maximum queue size", "Request timeout expired")
-"""How Triton says that its queue was full, or that a request waited in it for too long: UNAVAILABLE, like a server that
-is broken. A full queue is the load's, so it is no evidence against the revision."""
-
 _WORTH_ANOTHER_REVISION = frozenset({Status.UNAVAILABLE, Status.INTERNAL, Status.UNKNOWN, Status.DATA_LOSS})
 
 
@@ -66,7 +63,7 @@ def outcome_of(status: int | None, message: str = "") -> Outcome:
         status: The value of `grpc-status`; None when the server sent none, which gRPC reads as UNKNOWN.
         message: The value of `grpc-message`.
     """
-    if status == Status.UNAVAILABLE and any(words in message for words in _QUEUE_FULL):
+    if status == Status.UNAVAILABLE and is_overload(message):
         return Outcome.SHED
     return Outcome.SERVER_FAULT if status is None else _OUTCOMES.get(status, Outcome.SERVER_FAULT)  # type: ignore[call-overload]
 

@@ -108,6 +108,9 @@ class Cut:
         acks: What changed in what it follows: uid of a ModelDeployment to the epoch, None where it follows it no
             longer. Everything in the first cut of a stream.
         records: At most one per revision.
+        in_flight: What changed in the requests that pods which drain have yet to answer: uid of a ModelDeployment to
+            these by pod, None where no pod of it drains any more. Everything in the first cut of a stream. Of a pod
+            that is never named nothing is known, as from a gateway that is too old to say: that is not zero.
     """
 
     seq: int
@@ -115,3 +118,4 @@ class Cut:
     cpu_s: float = 0.0
     acks: Mapping[str, int | None] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
+    in_flight: Mapping[str, Mapping[str, int] | None] = field(default_factory=dict)

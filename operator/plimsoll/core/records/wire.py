@@ -46,6 +46,8 @@ def encode_cut(cut: Cut) -> bytes:
     line: dict[str, Any] = {"seq": cut.seq, "at": round(cut.at, 3), "cpu_s": round(cut.cpu_s, 3)}
     if cut.acks:
         line["acks"] = cut.acks
+    if cut.in_flight:
+        line["in_flight"] = cut.in_flight
     if cut.records:
         line["records"] = [_encoded(record) for record in cut.records]
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
@@ -98,7 +100,7 @@ def _cut(read: Mapping[str, Any]) -> Cut:
     decoded = tuple(_record(record, newest) for record in records)
     if len({(record.uid, record.revision) for record in decoded}) < len(decoded):
         raise WireError("a revision has two records")
-    return Cut(seq, at, _time(read, "cpu_s"), _acks(read), decoded)
+    return Cut(seq, at, _time(read, "cpu_s"), _acks(read), decoded, _in_flight(read))
 
 
 def _acks(read: Mapping[str, Any]) -> dict[str, int | None]:
@@ -111,6 +113,22 @@ def _acks(read: Mapping[str, Any]) -> dict[str, int | None]:
         if not 0 < len(uid) <= _MAX_NAME or not (epoch is None or (type(epoch) is int and 0 <= epoch < _MAX_EPOCH)):
             raise WireError("acks is not uid to epoch")
     return acks
+
+
+def _in_flight(read: Mapping[str, Any]) -> dict[str, dict[str, int] | None]:
+    told = read.get("in_flight")
+    if not told:
+        return {}
+    if type(told) is not dict or not all(0 < len(uid) <= _MAX_NAME for uid in told):
+        raise WireError("in_flight is not uid to pods")
+    for pods in told.values():
+        if pods is not None and type(pods) is not dict:
+            raise WireError("in_flight is not uid to pods")
+        if pods:
+            _counts(list(pods.values()), "in_flight")
+            if not all(0 < len(pod) <= _MAX_NAME for pod in pods):
+                raise WireError("in_flight has a pod without a name or with too long a one")
+    return told
 
 
 def _record(read: Any, newest: int) -> Record:

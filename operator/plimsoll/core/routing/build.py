@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
-from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute
+from plimsoll.core.cache.policy import CachePolicy
+from plimsoll.core.routing.limits import RequestLimits
+from plimsoll.core.routing.table import NO_SAY, Endpoint, ModelRoute, RevisionRoute
 
 _ROUTED = 2
 """Revisions that can get requests: stable and candidate."""
@@ -27,12 +29,16 @@ class Declared:
         traffic: `spec.traffic`; None when this gateway does not know the value.
         routing: `status.routing`; None when there is none, or none that can be read.
         problem: Why something of it cannot be followed, as a sentence; empty when all can.
+        limits: What the spec wants to be taken; the defaults stand for what cannot be read.
+        cache: `spec.cache`; None where there is none, or none that can be read.
     """
 
     uid: str
     traffic: Traffic | None = Traffic.NORMAL
     routing: Routing | None = None
     problem: str = ""
+    limits: RequestLimits = NO_SAY
+    cache: CachePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,7 @@ class Share:
     revision: str
     weight_permille: int
     draining: frozenset[str] = frozenset()
+    cacheable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,8 @@ class Held:
         epoch: Of the routing that is followed; 0 before there is one.
         traffic: Last value of `spec.traffic` that could be read.
         stable, candidate: As the routing names them.
+        limits: As the spec states them.
+        cache: Last `spec.cache`. One that cannot be read is none: nothing is kept by mistake.
     """
 
     uid: str
@@ -60,6 +69,8 @@ class Held:
     traffic: Traffic = Traffic.NORMAL
     stable: Share | None = None
     candidate: Share | None = None
+    limits: RequestLimits = NO_SAY
+    cache: CachePolicy | None = None
 
     @property
     def revisions(self) -> tuple[str, ...]:
@@ -90,7 +101,7 @@ def follow(held: Held | None, declared: Declared) -> Held:
     """
     if held is None or held.uid != declared.uid:
         held = Held(declared.uid)
-    held = replace(held, traffic=declared.traffic or held.traffic)
+    held = replace(held, traffic=declared.traffic or held.traffic, limits=declared.limits, cache=declared.cache)
     routing = declared.routing
     if routing is None or routing.epoch < held.epoch:
         return held
@@ -134,13 +145,20 @@ def route(model: str, held: Held, endpoints: Callable[[str], tuple[Endpoint, ...
         held.uid,
         held.epoch,
         held.traffic,
-        stable=RevisionRoute(held.stable.revision, WHOLE - weight, stable) if held.stable else None,
-        candidate=RevisionRoute(held.candidate.revision, weight, candidate) if held.candidate else None,
+        stable=_revision(held.stable, WHOLE - weight, stable),
+        candidate=_revision(held.candidate, weight, candidate),
+        limits=held.limits,
+        cache=held.cache,
     )
 
 
+def _revision(share: Share | None, weight: int, endpoints: tuple[Endpoint, ...]) -> RevisionRoute | None:
+    return RevisionRoute(share.revision, weight, endpoints, share.draining, share.cacheable) if share else None
+
+
 def _share(revision: RoutedRevision) -> Share:
-    return Share(revision.name, revision.weight_permille, frozenset(revision.draining or ()))
+    draining = frozenset(revision.draining or ())
+    return Share(revision.name, revision.weight_permille, draining, bool(revision.cacheable))
 
 
 def _endpoints(share: Share | None, endpoints: Callable[[str], tuple[Endpoint, ...]]) -> tuple[Endpoint, ...]:

@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
 from plimsoll.core.world import Observed, Service
 
 
-def next_routing(before: Routing | None, known: int, serving: str | None, candidate: str | None) -> Routing:
+def newest_epoch(observed: Observed) -> int:
+    """Returns the newest epoch that the stable Service remembers or a gateway follows, 0 where there is none.
+
+    The Service's is never below one that was published, because it is written first.
+    """
+    service, gateways = observed.services.get(observed.object.metadata.name), observed.gateways
+    return max(service.epoch if service else 0, gateways.newest if gateways else 0)
+
+
+def next_routing(
+    before: Routing | None,
+    known: int,
+    serving: str | None,
+    candidate: str | None,
+    draining: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    cacheable: Collection[str] | None = None,
+) -> Routing:
     """Returns the routing to publish: the present one where nothing changes, else one with a higher epoch.
 
     Args:
         before: As status has it, None where it was never written or was lost.
-        known: The newest epoch that the stable Service remembers or a gateway follows, 0 where there is none. The
-            Service's is never below one that was published, because it is written first.
+        known: As `newest_epoch` says.
         serving: The revision that users reach, None before there is one.
         candidate: The revision that may get requests beside it, None without one.
+        draining: Pods that get no new request, by revision and in ascending order.
+        cacheable: Revisions whose answers may be kept; None where nothing asks for a cache.
     """
-    revisions = _revisions(serving, candidate)
+    weights = {candidate: 0, serving: WHOLE}
+    revisions = [
+        RoutedRevision(
+            name=name,
+            weight_permille=weights[name],
+            draining=list(draining.get(name, ())) or None,
+            cacheable=None if cacheable is None else name in cacheable,
+        )
+        for name in dict.fromkeys((serving, candidate))
+        if name
+    ]
     if before and before.revisions == revisions and before.epoch >= known:
         return before
     return Routing(epoch=max(before.epoch if before else 0, known) + 1, revisions=revisions)
-
-
-def _revisions(serving: str | None, candidate: str | None) -> list[RoutedRevision]:
-    stable = [RoutedRevision(name=serving, weight_permille=WHOLE)] if serving else []
-    beside = [RoutedRevision(name=candidate, weight_permille=0)] if candidate and candidate != serving else []
-    return [*stable, *beside]
 
 
 def leads_to_gateway(observed: Observed, service: Service | None, routing: Routing | None) -> bool:

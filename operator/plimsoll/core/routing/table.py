@@ -9,6 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from plimsoll.api.routing import Traffic
+from plimsoll.core.cache.policy import CachePolicy
+from plimsoll.core.routing.limits import RequestLimits
+
+NO_SAY = RequestLimits()
+"""The limits of a model whose spec states none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +37,15 @@ class RevisionRoute:
         name: Of the revision.
         weight_permille: Share of the requests that a gateway gives it, in parts per thousand.
         endpoints: Pods that are ready, do not end and do not drain, by name in ascending order.
+        draining: Names of pods that get no new request because they are about to go.
+        cacheable: Its answers may be kept.
     """
 
     name: str
     weight_permille: int
     endpoints: tuple[Endpoint, ...] = ()
+    draining: frozenset[str] = frozenset()
+    cacheable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,8 @@ class ModelRoute:
         traffic: What the spec asks for, whatever the weights say.
         stable: The revision that serves; None before the first promotion.
         candidate: The revision that is being rolled out; None without one.
+        limits: What is taken for it.
+        cache: How answers of revisions that are cacheable are kept; None where none are.
     """
 
     model: str
@@ -58,6 +69,8 @@ class ModelRoute:
     traffic: Traffic = Traffic.NORMAL
     stable: RevisionRoute | None = None
     candidate: RevisionRoute | None = None
+    limits: RequestLimits = NO_SAY
+    cache: CachePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

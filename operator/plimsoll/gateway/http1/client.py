@@ -265,7 +265,7 @@ class ClientConnection:
             stop = end + head.length
             self._left = stop - len(data)
             return stop if self._left <= 0 else -1
-        self._chunks = Chunks(self._shared.limits.body_bytes)
+        self._chunks = Chunks(self._shared.most_body(head.call))
         try:
             stop = self._chunks.end_in(data, end)
         except Refused as refused:

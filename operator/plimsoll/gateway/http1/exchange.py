@@ -6,46 +6,28 @@ A client connection has one `Exchange` and uses it for its requests one after th
 from __future__ import annotations
 
 from time import monotonic
-from typing import Protocol
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.routing.headers import ATTEMPT_HEADER, REVISION_HEADER
 from plimsoll.gateway.http1.addressing import Call, unknown_model
 from plimsoll.gateway.http1.answer_head import AnswerHead
-from plimsoll.gateway.http1.outcomes import is_server_fault, outcome_of
-from plimsoll.gateway.http1.refusals import Reason, Refusal, written
+from plimsoll.gateway.http1.asker import Asker
+from plimsoll.gateway.http1.failures import is_failure, judged
+from plimsoll.gateway.http1.outcomes import outcome_of
+from plimsoll.gateway.http1.refusals import Reason, Refusal, too_large, written
 from plimsoll.gateway.http1.request_head import RequestHead
 from plimsoll.gateway.http1.shared import Shared, Uncounted
 from plimsoll.gateway.http1.upstream import Piece, UpstreamConnection
+from plimsoll.gateway.http1.waiting import Patience, refusal_of
+from plimsoll.gateway.queue import Rejection, Why
 from plimsoll.gateway.targets import EndpointTarget, ModelTarget, Recorder, RevisionTarget
 
 CLOSE_LINE = b"connection: close\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HELD_WHILE_CONNECTING = 64 << 10
 _NO_EVIDENCE = Uncounted()
-
-
-class Asker(Protocol):
-    """The client connection, as its exchange sees it."""
-
-    def send(self, head: bytes, piece: Piece) -> None:
-        """Sends the head of an answer and what there is of its body."""
-
-    def send_more(self, piece: Piece) -> None:
-        """Sends more of the body."""
-
-    def exchange_ended(self, now: float, *, keep: bool) -> None:
-        """The answer was sent to its end; `keep` tells whether the connection goes on."""
-
-    def refuse(self, answer: bytes, reason: Reason, *, keep: bool) -> None:
-        """Sends an answer of our own. The exchange is over; `keep` tells whether the connection goes on."""
-
-    def cut(self) -> None:
-        """Ends the connection in mid-answer, so that the client can tell. The exchange is over."""
-
-    def hold(self, *, held: bool) -> None:
-        """Stops reading the request, or goes on."""
+_ANSWERED = (Outcome.SUCCEEDED, Outcome.CLIENT_FAULT)
 
 
 class Exchange:
@@ -61,12 +43,15 @@ class Exchange:
         "_attempt",
         "_client",
         "_endpoint",
+        "_extra",
         "_head",
         "_held",
         "_invites",
         "_keep",
         "_model",
         "_on_candidate",
+        "_outcome",
+        "_patience",
         "_recorded",
         "_recorder",
         "_replayable",
@@ -74,7 +59,6 @@ class Exchange:
         "_sent",
         "_shared",
         "_started",
-        "_status",
         "_ticket",
         "_upstream",
         "active",
@@ -92,6 +76,8 @@ class Exchange:
         self._upstream: UpstreamConnection | None = None
         self._recorder: Recorder = _NO_EVIDENCE
         self._sent: list[Piece] = []
+        self._patience = Patience()
+        self._extra = b""
         self._held = 0
         self._replayable = True
         self._on_candidate = False
@@ -100,7 +86,7 @@ class Exchange:
         self._keep = True
         self._attempt = 1
         self._ticket = 0
-        self._status = 0
+        self._outcome = Outcome.SUCCEEDED
         self._started = 0.0
         self.active = False
         self.answering = False
@@ -131,9 +117,12 @@ class Exchange:
         self._on_candidate = False
         self._invites = head.expects and not complete and self._held == len(head.forward)
         self._attempt = 1
+        self._extra = b""
         self.active = True
         self.answering = False
         self.complete = complete
+        if head.timeout_s is not None:
+            self._patience.grant(head.timeout_s, started, self._too_late)
         call = head.call
         if isinstance(call, Refusal):
             self._refuse(call)
@@ -148,7 +137,9 @@ class Exchange:
         upstream = self._upstream
         self._held += len(piece)
         if upstream is not None:
-            self._keep_for_replay(piece)
+            if self._replayable and not self.answering:
+                self._sent.append(piece)
+                self._bound_replay()
             upstream.send(piece)
             return
         self._sent.append(piece)
@@ -171,9 +162,24 @@ class Exchange:
 
     def timed_out(self) -> None:
         """The model server did not answer in time."""
-        self._abandon(Outcome.TIMED_OUT)
-        sentence = f"The model did not answer within {self._shared.limits.response_s:g} s."
-        self._end_with(Refusal(504, Reason.TIMED_OUT, sentence))
+        self._too_late(f"The model did not answer within {self._shared.limits.response_s:g} s.")
+
+    # ---- for the queue -------------------------------------------------------------------------------------------
+
+    def admitted(self, endpoint: EndpointTarget, waited_s: float) -> None:
+        """Goes on to the endpoint that has room."""
+        self._extra = self._patience.waited(waited_s)
+        self._client.hold(held=False)
+        if self._revision is not None:
+            self._go(self._revision, endpoint)
+
+    def turned_away(self, rejection: Rejection) -> None:
+        """Tries stable where the candidate has no room, or none any more; else tells the client."""
+        self._patience.left()
+        model = self._model
+        elsewhere = rejection.why is Why.LEFT or (self._on_candidate and model.queue.has_room(model.stable))
+        if not (elsewhere and self._try_again(Outcome.SHED)):
+            self._shed(refusal_of(rejection))
 
     # ---- for the connection to the model server ------------------------------------------------------------------
 
@@ -194,35 +200,32 @@ class Exchange:
         """The model server reads slower than the request comes in; or no longer."""
         self._client.hold(held=stuffed)
 
-    def declines(self, status: int) -> bool:
-        """Tries stable instead where the candidate says that it failed, and returns whether it does."""
-        if not self._on_candidate or self._attempt > 1 or not is_server_fault(status):
-            return False
-        upstream, outcome = self._upstream, outcome_of(status)
-        if not self._try_again(outcome):
-            return False
-        if upstream is not None:
-            upstream.close()
-        return True
-
     def informed(self, head: bytes) -> None:
         """Passes an informational answer on."""
         self._client.send_more(head)
 
     def answered(self, head: AnswerHead, body: Piece) -> None:
-        """Passes a whole answer on."""
+        """Passes a whole answer on, or asks stable where the candidate failed."""
         self._upstream = None  # It may be another's from now on: the client's pace must not stop it.
-        self._keep = self._head.keep_alive and not self._shared.draining
-        self._client.send(head.forward if self._keep and self._attempt == 1 else self._stamped(head), body)
-        self._finish(head.status)
+        outcome = outcome_of(head.status)
+        if outcome is not Outcome.SUCCEEDED and is_failure(head):
+            head, outcome = judged(head, bytes(body))
+            if self._on_candidate and outcome is not Outcome.CLIENT_FAULT and self._try_again(outcome):
+                return
+        self._send(head, body)
+        self._finish(outcome)
 
     def answer_begins(self, head: AnswerHead, piece: Piece) -> None:
-        """Passes the beginning of an answer on."""
+        """Passes the beginning of an answer on; a failure in parts is the server's, whatever it says."""
+        upstream = self._upstream
+        self._outcome = Outcome.SERVER_FAULT if is_failure(head) else outcome_of(head.status)
+        if self._on_candidate and self._outcome is Outcome.SERVER_FAULT and self._try_again(self._outcome):
+            if upstream is not None:
+                upstream.close()
+            return
         self.answering = True
-        self._status = head.status
         self._sent.clear()
-        self._keep = self._head.keep_alive and not self._shared.draining
-        self._client.send(head.forward if self._keep and self._attempt == 1 else self._stamped(head), piece)
+        self._send(head, piece)
 
     def answer_goes_on(self, piece: Piece) -> None:
         """Passes more of the answer's body on."""
@@ -232,7 +235,7 @@ class Exchange:
         """Passes the last of the answer's body on."""
         self._upstream = None  # As in `answered`.
         self._client.send_more(piece)
-        self._finish(self._status)
+        self._finish(self._outcome)
 
     def went_stale(self) -> None:
         """Sends the request again over a new connection to the same endpoint: the server never saw it."""
@@ -259,31 +262,36 @@ class Exchange:
             self._refuse(unknown_model(call.model))
             return
         self._model = model
-        if call.infers and model.route.traffic is not Traffic.STOPPED:
-            revision = model.pick(wants_candidate=self._head.wants_candidate)
-        else:
-            revision = _without_toss(model, wants_candidate=self._head.wants_candidate)
+        if self._head.length > model.route.limits.max_body:
+            self._refuse(too_large(model.route.limits.max_body, self._head.length))
+            return
+        stopped = model.route.traffic is Traffic.STOPPED
+        pick = model.pick if call.infers and not stopped else model.pick_without_toss
+        revision = pick(wants_candidate=self._head.wants_candidate)
         if revision is not None:
             self._revision = revision
             self._on_candidate = revision is model.candidate
             if call.infers:
                 self._recorder = revision.recorder
                 self._recorder.arrived()
-        if model.route.traffic is Traffic.STOPPED:
+        if stopped:
             self._shed(Refusal(503, Reason.STOPPED, f"Traffic to {call.model} is stopped by its spec.", 10))
             return
         endpoint = revision.least_outstanding() if revision is not None else None
-        if revision is not None and endpoint is not None:
+        if revision is None or endpoint is None:
+            if not self._try_again(Outcome.SHED):
+                self._shed(Refusal(503, Reason.NO_ENDPOINT, f"No replica of {call.model} is ready. Try again.", 1))
+        elif call.infers and not model.queue.passes(endpoint):
+            self._patience.queue(model.queue, self, revision)
+        else:
             self._go(revision, endpoint)
-        elif not self._try_again(Outcome.SHED):
-            self._shed(Refusal(503, Reason.NO_ENDPOINT, f"No replica of {call.model} is ready. Try again.", 1))
 
     def _shed(self, refusal: Refusal) -> None:
         self._abandon(Outcome.SHED)
         self._end_with(refusal)
 
     def _go(self, revision: RevisionTarget, endpoint: EndpointTarget) -> None:
-        endpoint.outstanding += 1
+        self._model.queue.enter(endpoint)
         self._revision = revision
         self._endpoint = endpoint
         if self._invites:
@@ -306,11 +314,6 @@ class Exchange:
             upstream.send(piece)
         self._bound_replay()
 
-    def _keep_for_replay(self, piece: Piece) -> None:
-        if self._replayable and not self.answering:
-            self._sent.append(piece)
-            self._bound_replay()
-
     def _bound_replay(self) -> None:
         if self._held > self._shared.limits.replay_bytes:
             self._replayable = False
@@ -320,36 +323,33 @@ class Exchange:
         """Starts a second attempt where there is an endpoint for it, and records the first one's outcome."""
         if self._attempt > 1 or not self._replayable:
             return False
-        revision = self._model.stable if self._on_candidate else self._revision
+        revision = self._model.stable
         endpoint = revision.least_outstanding(but=self._endpoint) if revision is not None else None
         if revision is None or endpoint is None:
             return False
         self._leave(outcome)
         self._attempt = 2
+        self._extra += b"%s: 2\r\n" % ATTEMPT_HEADER.encode()
         self._shared.meter.retried()
         self._go(revision, endpoint)
         return True
 
-    def _stamped(self, head: AnswerHead) -> bytes:
-        more = b"" if self._keep else CLOSE_LINE
-        return head.forward[:-2] + self._attempt_line() + more + b"\r\n"
+    def _send(self, head: AnswerHead, piece: Piece) -> None:
+        keep = self._keep = self._head.keep_alive and not self._shared.draining
+        extra = self._extra if keep else self._extra + CLOSE_LINE
+        self._client.send(head.forward[:-2] + extra + b"\r\n" if extra else head.forward, piece)
 
-    def _attempt_line(self) -> bytes:
-        return f"{ATTEMPT_HEADER}: {self._attempt}\r\n".encode() if self._attempt > 1 else b""
-
-    def _finish(self, status: int) -> None:
+    def _finish(self, outcome: Outcome) -> None:
         now = monotonic()
-        endpoint = self._endpoint
-        if endpoint is not None:
-            endpoint.outstanding -= 1
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None and self._revision is not None:
             if not self._recorded:
-                self._recorder.ended(outcome_of(status), now - self._started, endpoint.endpoint.pod)
-            elif not is_server_fault(status):
+                self._recorder.ended(outcome, now - self._started, endpoint.endpoint.pod)
+            elif outcome in _ANSWERED:
                 self._recorder.rescued()
-        self._endpoint = None
+            self._model.queue.leave(self._revision, endpoint)
         self._recorded = True
-        self._sent.clear()
-        self.active = False
+        self._over()
         self._client.exchange_ended(now, keep=self._keep)
 
     def _leave(self, outcome: Outcome) -> None:
@@ -362,16 +362,27 @@ class Exchange:
             self._recorded = True
             pod = endpoint.endpoint.pod if endpoint is not None else ""
             self._recorder.ended(outcome, monotonic() - self._started, pod)
-        if endpoint is not None:
-            endpoint.outstanding -= 1
+        if endpoint is not None and self._revision is not None:
+            self._model.queue.leave(self._revision, endpoint)
+
+    def _too_late(self, sentence: str) -> None:
+        """Ends a request whose time is over. That it waited for a replica until then is no evidence."""
+        self._abandon(Outcome.SHED if self._patience.queues else Outcome.TIMED_OUT)
+        self._end_with(Refusal(504, Reason.TIMED_OUT, sentence))
+
+    def _over(self) -> None:
+        """Lets go of the request."""
+        self._sent.clear()
+        self.active = False
+        if self._patience.held:
+            self._patience.end()
 
     def _abandon(self, outcome: Outcome) -> None:
         """Ends the exchange for good."""
         if self._upstream is not None:
             self._upstream.close()
         self._leave(outcome)
-        self._sent.clear()
-        self.active = False
+        self._over()
 
     def _end_with(self, refusal: Refusal) -> None:
         if self.answering:
@@ -380,21 +391,10 @@ class Exchange:
             self._refuse(refusal)
 
     def _refuse(self, refusal: Refusal) -> None:
-        self.active = False
-        self._sent.clear()
+        self._over()
         keep = self.complete and self._head.keep_alive and not self._shared.draining
         more = b"" if keep else CLOSE_LINE
         if self._revision is not None:
-            more += f"{REVISION_HEADER}: {self._revision.route.name}\r\n".encode() + self._attempt_line()
+            more += f"{REVISION_HEADER}: {self._revision.route.name}\r\n".encode() + self._extra
         answer = written(refusal, more, bodiless=self._head.method == b"HEAD")
         self._client.refuse(answer, refusal.reason, keep=keep)
-
-
-def _without_toss(model: ModelTarget, *, wants_candidate: bool) -> RevisionTarget | None:
-    """Returns the revision for a call that is no evidence: it takes no slot of the split."""
-    stable, candidate = model.stable, model.candidate
-    if candidate is not None and wants_candidate:
-        return candidate
-    if candidate is not None and (stable is None or not stable.endpoints) and candidate.route.weight_permille:
-        return candidate
-    return stable

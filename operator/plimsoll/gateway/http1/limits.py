@@ -15,7 +15,8 @@ class Limits:
         line_bytes: Longest request line (414).
         head_bytes: Longest head, request line included (431; from a model server: a broken answer).
         fields: Most header fields of a head (431; from a model server: a broken answer).
-        body_bytes: Largest request body (413), by its length or, where it is chunked, by count.
+        body_bytes: Largest request body that any model may take (413), by its length or, where it is chunked, by count;
+            what a model takes of it is its spec's to say.
         replay_bytes: How much of a request is kept so that it can be sent again; a longer one is not retried.
         pipeline_bytes: How much is read ahead of the request that is being answered.
         connections: Most client connections; one more is told 503.
@@ -39,7 +40,7 @@ class Limits:
     line_bytes: int = 8 << 10
     head_bytes: int = 32 << 10
     fields: int = 100
-    body_bytes: int = 64 << 20
+    body_bytes: int = 1 << 30
     replay_bytes: int = 1 << 20
     pipeline_bytes: int = 64 << 10
     connections: int = 10_000

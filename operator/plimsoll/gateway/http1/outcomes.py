@@ -2,23 +2,67 @@
 
 from __future__ import annotations
 
-from plimsoll.core.records.outcome import Outcome
+from typing import Final
 
-_SERVER = 500
+import orjson
+
+from plimsoll.core.records.outcome import Outcome
+from plimsoll.core.records.triton_errors import is_clients_fault, is_overload
+
 _CLIENT = 400
+_SERVER = 500
+_NOT_SUPPORTED = 501
+_UNAVAILABLE = 503
+READ_BYTES: Final = 16 << 10
+"""How long an error answer may be to be read. Triton's are a sentence; one with a model's traceback is a few KiB."""
 
 
 def outcome_of(status: int) -> Outcome:
-    """Returns the outcome of a whole answer.
+    """Returns the outcome of a whole answer whose status says the right thing.
 
-    Triton says 500 also to JSON that is none, which is its client's fault. Whoever reads request bodies can tell, and
-    refuses them before a revision is picked; this function sees the status alone.
+    501 is the counterpart of UNIMPLEMENTED: a compression that Triton does not know, `infer` of a decoupled model.
     """
-    if status >= _SERVER:
+    if status >= _SERVER and status != _NOT_SUPPORTED:
         return Outcome.SERVER_FAULT
     return Outcome.CLIENT_FAULT if status >= _CLIENT else Outcome.SUCCEEDED
 
 
-def is_server_fault(status: int) -> bool:
-    """Tells whether the server says that it failed."""
-    return status >= _SERVER
+def may_be_failure(status: int, *, in_chunks: bool) -> bool:
+    """Tells whether only the sentence of an answer tells whose fault it is.
+
+    Besides 5xx that is 400 in chunks: so Triton's `generate` and `generate_stream` say whatever goes wrong after the
+    request was accepted, a model that raised included. What was wrong with the request itself it says in one piece.
+    """
+    return outcome_of(status) is Outcome.SERVER_FAULT or (status == _CLIENT and in_chunks)
+
+
+def outcome_of_failure(status: int, message: str) -> Outcome:
+    """Returns the outcome of an answer for which `may_be_failure` holds, as `grpc_status.outcome_of` does for gRPC.
+
+    Args:
+        status: Of HTTP.
+        message: What the server says of its error; empty where it says nothing, or nobody read it.
+    """
+    if status in {_UNAVAILABLE, _CLIENT} and is_overload(message):
+        return Outcome.SHED
+    if status == _SERVER and is_clients_fault(message):
+        return Outcome.CLIENT_FAULT
+    return Outcome.SERVER_FAULT
+
+
+def message_of(body: bytes) -> str:
+    """Returns the sentence of an error answer, `{"error": ...}`, by itself, in a chunk or as an event of a stream.
+
+    Empty where there is none, or it is long.
+    """
+    if len(body) > READ_BYTES:
+        return ""
+    start, end = body.find(b"{"), body.rfind(b"}") + 1
+    if not 0 <= start < end:
+        return ""
+    try:
+        said = orjson.loads(body[start:end])
+    except orjson.JSONDecodeError:
+        return ""
+    message = said.get("error") if isinstance(said, dict) else None
+    return message if isinstance(message, str) else ""

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     UNKNOWN_MODEL = "unknown_model"
     STOPPED = "stopped"
     NO_ENDPOINT = "no_endpoint"
+    OVERLOADED = "overloaded"
     BROKEN = "broken"
     TIMED_OUT = "timed_out"
     SLOW_CLIENT = "slow_client"
@@ -49,6 +50,11 @@ class Refused(Exception):  # noqa: N818 - the outcome of reading what a client s
 def malformed(sentence: str) -> Refused:
     """Returns the refusal of bytes that are not the HTTP/1.1 that the gateway accepts."""
     return Refused(Refusal(400, Reason.MALFORMED, sentence))
+
+
+def too_large(most: int, length: int) -> Refusal:
+    """Returns the answer to a request whose body has `length` bytes, of which `most` are taken."""
+    return Refusal(413, Reason.BODY_TOO_LARGE, f"A body may have {most} bytes; this one would have {length}.")
 
 
 def written(refusal: Refusal, more: bytes, *, bodiless: bool = False) -> bytes:

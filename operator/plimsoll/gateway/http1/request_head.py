@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from plimsoll.core.routing.headers import CANDIDATE_HEADER
+from plimsoll.core.routing.headers import CANDIDATE_HEADER, MESH_TIMEOUT_HEADER, TIMEOUT_HEADER
 from plimsoll.gateway.http1.addressing import Call, is_host, resolve
 from plimsoll.gateway.http1.fields import (
     END,
@@ -20,12 +20,15 @@ from plimsoll.gateway.http1.fields import (
     read_fields,
 )
 from plimsoll.gateway.http1.limits import Limits
-from plimsoll.gateway.http1.refusals import Reason, Refusal, Refused, malformed
+from plimsoll.gateway.http1.refusals import Reason, Refusal, Refused, malformed, too_large
 
 _LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])")
 _METHODS = frozenset({b"GET", b"HEAD", b"POST"})
 _CANDIDATE = CANDIDATE_HEADER.encode()
-_READ = READ_FROM_REQUESTS | {_CANDIDATE}
+_TIMEOUT = TIMEOUT_HEADER.encode()
+_MESH_TIMEOUT = MESH_TIMEOUT_HEADER.encode()
+_READ = READ_FROM_REQUESTS | {_CANDIDATE, _TIMEOUT, _MESH_TIMEOUT}
+_MILLISECONDS = re.compile(rb"0*[1-9][0-9]{0,8}")
 _DROPPED = HOP_BY_HOP | {b"expect"}
 
 
@@ -40,6 +43,7 @@ class RequestHead:
         keep_alive: The client may send another request after this one.
         expects: It waits for `100 Continue` before it sends the body.
         wants_candidate: It asks for the candidate.
+        timeout_s: How long its client waits for the whole answer, in seconds; None when it does not say.
         forward: The head as it goes to the model server.
         as_received: `forward` is what came in, byte for byte.
     """
@@ -51,6 +55,7 @@ class RequestHead:
     keep_alive: bool
     expects: bool
     wants_candidate: bool
+    timeout_s: float | None
     forward: bytes
     as_received: bool
 
@@ -64,6 +69,7 @@ class RequestHead:
             self.keep_alive,
             self.expects,
             self.wants_candidate,
+            self.timeout_s,
             forward,
             self.as_received,
         )
@@ -107,8 +113,7 @@ def _read(head: bytes, limits: Limits) -> RequestHead:
     if length == UNSAID:
         length = 0
     if length > limits.body_bytes:
-        sentence = f"A body may have {limits.body_bytes} bytes; this one would have {length}."
-        raise Refused(Refusal(413, Reason.BODY_TOO_LARGE, sentence))
+        raise Refused(too_large(limits.body_bytes, length))
     forward = head if _DROPPED.isdisjoint(found) else passed_on(head, start, found, _DROPPED)
     return RequestHead(
         call=_call(method, target, found),
@@ -118,6 +123,7 @@ def _read(head: bytes, limits: Limits) -> RequestHead:
         keep_alive=keeps_alive(found),
         expects=b"expect" in found and length != 0,
         wants_candidate=found.get(_CANDIDATE, b"").lower() == b"true",
+        timeout_s=_timeout_s(found),
         forward=forward,
         as_received=forward is head,
     )
@@ -155,7 +161,19 @@ def _call(method: bytes, target: bytes, found: Found) -> Call | Refusal:
         return Refusal(501, Reason.METHOD, "Use GET, HEAD or POST; the Open Inference Protocol knows no other method.")
     if found.get(b"expect", b"100-continue").lower() != b"100-continue":
         return Refusal(417, Reason.EXPECTATION, "The one expectation that can be met is 100-continue.")
+    if _TIMEOUT in found and not _MILLISECONDS.fullmatch(found[_TIMEOUT]):
+        return Refusal(
+            400, Reason.MALFORMED, f"{TIMEOUT_HEADER} is a whole number of milliseconds, from 1 to 999999999."
+        )
     return resolve(target, found[b"host"])
+
+
+def _timeout_s(found: Found) -> float | None:
+    """Returns the least time that anybody grants. A mesh's 0 means that it sets no limit."""
+    if _TIMEOUT not in found and _MESH_TIMEOUT not in found:
+        return None
+    said = [found[name] for name in (_TIMEOUT, _MESH_TIMEOUT) if name in found]
+    return min((int(value) / 1000 for value in said if _MILLISECONDS.fullmatch(value)), default=None)
 
 
 def _line_too_long(limits: Limits) -> Refused:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from plimsoll.core.records.outcome import Outcome
+from plimsoll.gateway.http1.addressing import Call
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.pool import Pools
-from plimsoll.gateway.http1.refusals import Reason
+from plimsoll.gateway.http1.refusals import Reason, Refusal
 from plimsoll.gateway.targets import Targets
 
 
@@ -37,6 +38,8 @@ class Uncounted:
     def reconnected(self) -> None:
         """Counts nothing."""
 
+    queued = 0
+
     def arrived(self) -> None:
         """Counts nothing."""
 
@@ -63,3 +66,9 @@ class Shared:
 
     def __post_init__(self) -> None:
         self.pools = Pools(self.limits)
+
+    def most_body(self, call: Call | Refusal) -> int:
+        """Returns the largest body in bytes that a request of this call may have."""
+        model = self.targets.models.get(call.model) if isinstance(call, Call) else None
+        most = self.limits.body_bytes
+        return most if model is None else min(most, model.route.limits.max_body)

@@ -9,6 +9,7 @@ from typing import Protocol, cast
 
 from plimsoll.gateway.http1.answer_head import AnswerHead, BrokenAnswer, find_end, read_answer
 from plimsoll.gateway.http1.bodies import Chunks
+from plimsoll.gateway.http1.failures import Failure, is_failure
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.refusals import Refused
 from plimsoll.gateway.http1.remembered import Remembered
@@ -25,9 +26,6 @@ class Carried(Protocol):
 
     complete: bool
     """The whole request has been sent."""
-
-    def declines(self, status: int) -> bool:
-        """Is told the status of the answer, and returns whether it wants nothing more of it; then it ends the rest."""
 
     def informed(self, head: bytes) -> None:
         """Takes an informational answer."""
@@ -79,6 +77,7 @@ class UpstreamConnection:
         "_begun",
         "_chunks",
         "_exchange",
+        "_failure",
         "_home",
         "_in_body",
         "_informational",
@@ -104,6 +103,7 @@ class UpstreamConnection:
         self._remembered: Remembered[AnswerHead] = Remembered(sys.maxsize)
         self._partial = b""
         self._chunks: Chunks | None = None
+        self._failure: Failure | None = None
         self._left = 0
         self._in_body = False
         self._reusable = False
@@ -215,7 +215,7 @@ class UpstreamConnection:
             self._partial = b""
         if head.informational:
             self._inform(exchange, head, data[end:])
-        elif head.status < 500 or not exchange.declines(head.status):  # noqa: PLR2004 - spares a call per answer
+        else:
             self._open_body(exchange, head, data, end)
 
     def _parse(self, raw: bytes) -> AnswerHead:
@@ -248,7 +248,11 @@ class UpstreamConnection:
         self._reusable = head.keep_alive
         if stop < 0:
             self._in_body = True
-            exchange.answer_begins(head, body)
+            if head.status >= 400 and is_failure(head):  # noqa: PLR2004 - spares a call per answer
+                self._failure = Failure(head)
+                self._hold(exchange, self._failure, body)
+            else:
+                exchange.answer_begins(head, body)
         else:
             self._set_free(exchange)
             exchange.answered(head, body)
@@ -260,17 +264,31 @@ class UpstreamConnection:
             stop = size + self._left if self._left <= 0 else -1
         else:
             stop = self._chunks.end_in(data)
-        if stop < 0:
-            exchange.answer_goes_on(data)
-        elif stop < size:
+        if 0 <= stop < size:
             raise BrokenAnswer("bytes follow its end")
+        failure = self._failure
+        if failure is not None:
+            self._hold(exchange, failure, data, ended=stop >= 0)
+        elif stop < 0:
+            exchange.answer_goes_on(data)
         else:
             self._set_free(exchange)
             exchange.answer_ends(data)
 
+    def _hold(self, exchange: Carried, failure: Failure, piece: Piece, *, ended: bool = False) -> None:
+        """Keeps a piece of an answer that says that something failed, until it is whole or too long to be read."""
+        is_short = failure.add(piece)
+        if ended:
+            self._set_free(exchange)
+            exchange.answered(failure.head, failure.body)
+        elif not is_short:
+            self._failure = None
+            exchange.answer_begins(failure.head, failure.body)
+
     def _set_free(self, exchange: Carried) -> None:
         self._exchange = None
         self._chunks = None
+        self._failure = None
         self._in_body = False
         # A server that answers before it has taken the whole request may never take the rest.
         if self._reusable and exchange.complete and not self._stuffed and not self.closed:

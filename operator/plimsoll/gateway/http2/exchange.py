@@ -1,7 +1,7 @@
 """One call's life: from its head to exactly one outcome for each arrival.
 
     head -> model found -> revision picked, arrival counted -> pod chosen -> stream opened -> answer passed on -> end
-                                                  ^------ once more, where a second attempt is allowed ------'
+                                          perhaps a wait --^------ once more, where a second attempt is allowed ------'
 
 The request's bytes are kept until the answer begins, as far as the limits allow; a second attempt sends them again.
 """
@@ -20,16 +20,13 @@ from plimsoll.gateway.http2.naming import name_by_host, name_by_message
 from plimsoll.gateway.http2.replay import Replay
 from plimsoll.gateway.http2.streams import CallerStream, PodStream
 from plimsoll.gateway.http2.violations import ErrorCode
+from plimsoll.gateway.http2.waiting import Place
 from plimsoll.gateway.targets import EndpointTarget, ModelTarget, RevisionTarget
 
 if TYPE_CHECKING:
     from plimsoll.gateway.http2.switchboard import Switchboard
 
 _NO_POD = "No pod of this model can take requests at the moment."
-
-
-def _has_no_pod(revision: RevisionTarget | None) -> bool:
-    return revision is None or not revision.endpoints
 
 
 class Exchange:
@@ -55,6 +52,7 @@ class Exchange:
         "_method",
         "_model",
         "_passed",
+        "_place",
         "_pod",
         "_recorded",
         "_revision",
@@ -82,6 +80,7 @@ class Exchange:
         self._attempt = 1
         self._unprocessed = 0
         self._due_slot = -1
+        self._place: Place | None = None
         self.started_at = now
         self.answered = False
         self.named = False
@@ -111,7 +110,9 @@ class Exchange:
         self._ended = ended
         pod = self._pod
         self._body.keep(payload, needed=pod is None)
-        if pod is not None:
+        if self._body.is_too_large:
+            self._end_too_large()
+        elif pod is not None:
             pod.connection.send_data(pod, payload, ended=ended)
         elif not self.named:
             self._find_in_message()
@@ -135,9 +136,11 @@ class Exchange:
         """The caller's time is over."""
         self._due_slot = -1
         self._leave_pod(ErrorCode.CANCEL)
-        self._record(Outcome.TIMED_OUT)
+        # That it waited for a pod until then is no evidence.
+        waits = self._place is not None and self._place.is_held
+        self._record(Outcome.SHED if waits else Outcome.TIMED_OUT)
         self._refuse(
-            Status.DEADLINE_EXCEEDED, f"No complete answer within the {self._head.timeout_s:g} s that the caller set."
+            Status.DEADLINE_EXCEEDED, f"No whole answer within the {self._head.timeout_s:g} s that are granted."
         )
 
     def never_named(self) -> None:
@@ -152,9 +155,8 @@ class Exchange:
         connection = pod.connection
         chunks = self._body.chunks
         connection.send_head(pod, self._head.block, ended=self._ended and not chunks)
-        last = len(chunks) - 1
-        for position, payload in enumerate(chunks):
-            connection.send_data(pod, payload, ended=self._ended and position == last)
+        for number, payload in enumerate(chunks, 1):
+            connection.send_data(pod, payload, ended=self._ended and number == len(chunks))
 
     def pod_head(self, head: ResponseHead, *, ended: bool) -> bool:
         """Takes the head of the answer, or its trailers. Returns False when it cannot stand here."""
@@ -199,7 +201,12 @@ class Exchange:
         """The pod certainly did nothing with the call: it goes to another connection, and is not held against it."""
         self._pod = None
         revision = self._revision
-        if revision is None or self.answered or not self._body.is_whole or not self._may_move():
+        if (
+            revision is None
+            or self.answered
+            or not self._body.is_whole
+            or self._unprocessed >= self._board.limits.unprocessed
+        ):
             self.broken("The model pod takes no more calls.")
             return
         self._unprocessed += 1
@@ -207,24 +214,21 @@ class Exchange:
         tried = self._release()
         endpoint = revision.least_outstanding(but=tried) or revision.least_outstanding()
         if endpoint is not None:
-            self._go_to(endpoint)
-        elif not self._second_attempt(Outcome.SHED, is_broken=False):
-            self._shed(_NO_POD)
+            self.go_to(endpoint)
+        elif not self.second_attempt(Outcome.SHED, is_broken=False):
+            self.shed(_NO_POD)
 
     def broken(self, message: str) -> None:
         """The attempt failed without an answer."""
         self._pod = None
-        if not self._second_attempt(Outcome.BROKEN, is_broken=True):
+        if not self.second_attempt(Outcome.BROKEN, is_broken=True):
             self._record(Outcome.BROKEN)
             self._refuse(Status.UNAVAILABLE, message)
 
     # ---- finding the way
     def _find_in_message(self) -> None:
-        self._go_by(
-            name_by_message(
-                self._body.chunks, ended=self._ended, label=self._head.label, models=self._board.targets.models
-            )
-        )
+        models = self._board.targets.models
+        self._go_by(name_by_message(self._body.chunks, ended=self._ended, label=self._head.label, models=models))
 
     def _go_by(self, name: str | Refused | None) -> None:
         if isinstance(name, Refused):
@@ -238,44 +242,51 @@ class Exchange:
         if model is None:
             self._refuse(Status.NOT_FOUND, f"There is no model {name!r} in this namespace.")
             return
-        revision = self._revision = self._first = self._pick(model)
+        if self._method is not None and self._method.may_repeat:  # a stream is many messages, each with its size
+            self._body.most = model.route.limits.max_body
+        if self._body.is_too_large:
+            self._end_too_large()
+            return
+        stopped = model.route.traffic is Traffic.STOPPED
+        # Calls that do not predict, and those that are refused anyway, must not take a slot of the shares.
+        pick = model.pick if self._is_inference and not stopped else model.pick_without_toss
+        revision = self._revision = self._first = pick(wants_candidate=self._head.wants_candidate)
         if revision is not None and self._is_inference:
             revision.recorder.arrived()
         endpoint = revision.least_outstanding() if revision is not None else None
-        if model.route.traffic is Traffic.STOPPED:
-            self._shed(f"Traffic to model {name!r} is stopped by its owner.")
-        elif endpoint is not None:
-            self._go_to(endpoint)
-        elif not self._second_attempt(Outcome.SHED, is_broken=False):
-            self._shed(_NO_POD)
+        if stopped:
+            self.shed(f"Traffic to model {name!r} is stopped by its owner.")
+        elif revision is not None and endpoint is not None:
+            if not self._is_inference or model.queue.passes(endpoint):
+                self.go_to(endpoint)
+            else:
+                self._place = Place(self, self._board, model)
+                self._place.take(revision, self._head.time_left_s(self.started_at, self._board.clock()))
+        elif not self.second_attempt(Outcome.SHED, is_broken=False):
+            self.shed(_NO_POD)
 
-    def _pick(self, model: ModelTarget) -> RevisionTarget | None:
-        """Draws for predictions. Other calls, and those that are refused anyway, must not take a slot of the shares."""
-        wants_candidate = self._head.wants_candidate
-        stable, candidate = model.stable, model.candidate
-        if self._is_inference and model.route.traffic is not Traffic.STOPPED:
-            return model.pick(wants_candidate=wants_candidate)
-        if candidate is not None and (wants_candidate or (candidate.route.weight_permille and _has_no_pod(stable))):
-            return candidate
-        return stable
+    def _end_too_large(self) -> None:
+        self._leave_pod(ErrorCode.CANCEL)
+        self._record(Outcome.CLIENT_FAULT)
+        self._refuse(Status.RESOURCE_EXHAUSTED, f"A request may have {self._body.most} bytes; this one has more.")
 
     @property
     def _is_inference(self) -> bool:
         return self._method is not None and self._method.is_inference
 
-    def _go_to(self, endpoint: EndpointTarget) -> None:
-        endpoint.outstanding += 1
+    def go_to(self, endpoint: EndpointTarget) -> None:
+        """Sends it to a pod."""
+        if self._model is not None:
+            self._model.queue.enter(endpoint)
         self._endpoint = endpoint
         self._board.pool_of(endpoint).submit(self)
 
-    def _shed(self, message: str) -> None:
+    def shed(self, message: str, retry_after_s: int = 1) -> None:
+        """Refuses it for want of a pod."""
         self._record(Outcome.SHED)
-        self._refuse(Status.UNAVAILABLE, message, may_wait=True)
+        self._refuse(Status.UNAVAILABLE, message, retry_after_s)
 
-    def _may_move(self) -> bool:
-        return self._unprocessed < self._board.limits.unprocessed
-
-    def _second_attempt(self, outcome: Outcome, *, is_broken: bool) -> bool:
+    def second_attempt(self, outcome: Outcome, *, is_broken: bool) -> bool:
         """Starts it where it is allowed: a candidate's failure goes to stable, stable's broken connection elsewhere."""
         model, revision, tried = self._model, self._revision, self._endpoint
         if model is None or model.stable is None or self._method is None:
@@ -284,10 +295,7 @@ class Exchange:
             return False
         if self._attempt > 1 or self.answered or not self._body.is_whole or self._caller is None:
             return False
-        if revision is model.stable:
-            endpoint = revision.least_outstanding(but=tried) if is_broken else None
-        else:
-            endpoint = model.stable.least_outstanding()
+        endpoint = None if revision is model.stable and not is_broken else model.stable.least_outstanding(but=tried)
         if endpoint is None:
             return False
         self._record(outcome)
@@ -295,7 +303,7 @@ class Exchange:
         self._attempt = 2
         self._revision = model.stable
         self._board.counters.second_attempts += 1
-        self._go_to(endpoint)
+        self.go_to(endpoint)
         return True
 
     # ---- the answer
@@ -304,7 +312,7 @@ class Exchange:
             pod, self._pod = self._pod, None
             if pod is not None:
                 pod.exchange = None
-            if self._second_attempt(outcome_of(head.grpc_status, head.message), is_broken=False):
+            if self.second_attempt(outcome_of(head.grpc_status, head.message), is_broken=False):
                 return
         self.answered = True
         self._send_head(head.block + self._way(), ended=True)
@@ -321,11 +329,11 @@ class Exchange:
         if caller is not None:
             caller.connection.send_head(caller, block, ended=ended)
 
-    def _refuse(self, status: Status, message: str, *, may_wait: bool = False) -> None:
+    def _refuse(self, status: Status, message: str, retry_after_s: int = 0) -> None:
         """Answers in the pod's place: after an answer that had begun by ending it."""
         self._board.counters.refused[status] += 1
         if not self.answered:
-            extra = (refusals.RETRY_PUSHBACK,) if may_wait else ()
+            extra = (refusals.retry_pushback(retry_after_s),) if retry_after_s else ()
             way = self._way() if self._revision is not None else b""
             self._answer_alone(refusals.trailers_only(status, message, extra) + way)
             return
@@ -341,7 +349,8 @@ class Exchange:
         self._close()
 
     def _way(self) -> bytes:
-        return self._board.about_the_way(self._revision, self._attempt)
+        way = self._board.about_the_way(self._revision, self._attempt)
+        return way if self._place is None else way + self._place.said
 
     # ---- the end
     def _finish(self, outcome: Outcome) -> None:
@@ -368,8 +377,8 @@ class Exchange:
 
     def _release(self) -> EndpointTarget | None:
         endpoint, self._endpoint = self._endpoint, None
-        if endpoint is not None:
-            endpoint.outstanding -= 1
+        if endpoint is not None and self._model is not None and self._revision is not None:
+            self._model.queue.leave(self._revision, endpoint)
         return endpoint
 
     def _close(self) -> None:
@@ -377,6 +386,9 @@ class Exchange:
         self.named = True
         self._release()
         self._body.drop()
+        place, self._place = self._place, None
+        if place is not None:
+            place.leave()
         if self._due_slot >= 0:
             self._board.wheel.remove(self, self._due_slot)
             self._due_slot = -1

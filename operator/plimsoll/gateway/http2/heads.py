@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from plimsoll.core.records.grpc_status import Status
+from plimsoll.core.records.triton_errors import is_clients_fault
 from plimsoll.core.routing.headers import CANDIDATE_HEADER
 from plimsoll.gateway.http2.headers import Field, Malformed, checked, encode
 from plimsoll.gateway.http2.methods import Method, Refused, method_of
@@ -16,6 +17,8 @@ _TIMEOUT: Final = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _UNITS_S: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _CONTENT_TYPE: Final = b"application/grpc"
 _HTTP_OK: Final = 200
+_INTERNAL: Final = str(int(Status.INTERNAL)).encode()
+_INVALID_ARGUMENT: Final = str(int(Status.INVALID_ARGUMENT)).encode()
 _NOT_FORWARDED: Final = frozenset({b"content-length", b"host"})
 """The length says nothing that END_STREAM does not, and a wrong one would be the gateway's fault; the host is in
 `:authority`."""
@@ -40,6 +43,10 @@ class RequestHead:
     wants_candidate: bool
     block: bytes
     http_status: int | None = None
+
+    def time_left_s(self, started_at: float, now: float) -> float | None:
+        """Returns how long the caller still waits, in seconds; None without limit."""
+        return None if self.timeout_s is None else started_at + self.timeout_s - now
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def request_head(fields: list[Field]) -> RequestHead:
 
 
 def response_head(fields: list[Field]) -> ResponseHead:
-    """Reads the head or the trailers of an answer.
+    """Reads the head or the trailers of an answer; a client's fault that is told as the server's is put right.
 
     Raises:
         Malformed: It is neither.
@@ -104,10 +111,14 @@ def response_head(fields: list[Field]) -> ResponseHead:
     if text is not None and not (len(text) == 3 and text.isdigit()):  # noqa: PLR2004 - the digits of a status
         raise Malformed("a status that is none")
     grpc = known.get(b"grpc-status")
+    message = known.get(b"grpc-message", b"").decode("latin-1")
+    if grpc == _INTERNAL and is_clients_fault(message):
+        grpc = _INVALID_ARGUMENT
+        fields = [(name, grpc if name == b"grpc-status" else value) for name, value in fields]
     return ResponseHead(
         None if text is None else int(text),
         int(grpc) if grpc is not None and grpc.isdigit() else None,
-        known.get(b"grpc-message", b"").decode("latin-1"),
+        message,
         encode(fields),
     )
 

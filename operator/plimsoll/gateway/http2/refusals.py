@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
 from plimsoll.core.records.grpc_status import Status
-from plimsoll.core.routing.headers import ATTEMPT_HEADER, REVISION_HEADER
+from plimsoll.core.routing.headers import ATTEMPT_HEADER, QUEUED_HEADER, REVISION_HEADER
 from plimsoll.gateway.http2.headers import Field, encode
-
-RETRY_PUSHBACK: Final = (b"grpc-retry-pushback-ms", b"1000")
-"""gRPC's Retry-After: clients with a retry policy wait as long."""
 
 _OK: Final = (b":status", b"200")
 _GRPC: Final = (b"content-type", b"application/grpc")
@@ -37,6 +35,16 @@ def about_the_way(revision: str, attempt: int) -> bytes:
     if attempt > 1:
         fields.append((ATTEMPT_HEADER.encode(), str(attempt).encode()))
     return encode(fields)
+
+
+def about_the_wait(waited_s: float) -> bytes:
+    """Returns what is appended to the head of an answer whose call waited for a pod, in seconds."""
+    return encode([(QUEUED_HEADER.encode(), str(math.ceil(waited_s * 1000)).encode())])
+
+
+def retry_pushback(seconds: int) -> Field:
+    """Returns gRPC's Retry-After: clients with a retry policy wait as long."""
+    return b"grpc-retry-pushback-ms", str(seconds * 1000).encode()
 
 
 def percent_encoded(message: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from plimsoll.gateway.http2.limits import Limits
 
 
@@ -21,16 +23,24 @@ class Replay:
     Attributes:
         chunks: The payloads of its DATA, in order.
         is_whole: Nothing was left out: the call can be sent from its beginning.
+        most: Bytes that may come, kept or not.
     """
 
-    __slots__ = ("_budget", "_limit", "_size", "chunks", "is_whole")
+    __slots__ = ("_budget", "_came", "_limit", "_size", "chunks", "is_whole", "most")
 
     def __init__(self, budget: ReplayBudget, limits: Limits) -> None:
         self._budget = budget
         self._limit = limits.replay
         self._size = 0
+        self._came = 0
         self.chunks: list[bytes] = []
         self.is_whole = True
+        self.most = sys.maxsize
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether more bytes came than may."""
+        return self._came > self.most
 
     def keep(self, payload: bytes, *, needed: bool) -> None:
         """Keeps bytes, or gives up keeping when they are too many.
@@ -39,9 +49,10 @@ class Replay:
             payload: Of one DATA frame.
             needed: Nobody has them yet, so they are kept in any case; the stream's window bounds them.
         """
+        size = len(payload)
+        self._came += size
         if not self.is_whole:
             return
-        size = len(payload)
         budget = self._budget
         if not needed and (self._size + size > self._limit or budget.held + size > budget.limit):
             self.drop()

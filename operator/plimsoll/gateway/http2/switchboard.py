@@ -134,6 +134,10 @@ class Switchboard:
             way = self._ways[key] = refusals.about_the_way(*key)
         return way
 
+    def flush_soon(self) -> None:
+        """Writes what a call collected that something else than its own connections woke: a timer, or another call."""
+        asyncio.get_running_loop().call_soon(self.outbox.flush)
+
     def expire(self, now: float) -> None:
         """Ends the calls whose time is over."""
         for exchange in self.wheel.due(now):

@@ -31,6 +31,7 @@ from plimsoll.core.preflight.capacity import attainable, predicted_capacity, slo
 from plimsoll.core.preflight.naming import figure
 from plimsoll.core.preflight.promise import Promise, allowed_late, promises
 from plimsoll.core.preflight.queueing import QueueModel
+from plimsoll.core.routing.limits import OUTSTANDING
 from plimsoll.preflight.client import Served, Session
 from plimsoll.preflight.load import Abandon, LoadResult, open_loop, poisson
 from plimsoll.preflight.phases import Context, InterruptedPhaseError, Outcome
@@ -40,7 +41,7 @@ from plimsoll.preflight.tensors import Tensors
 
 SWEEP_SHARE: Final = 0.4
 """Of the phase's time; the rest probes the capacity. All of it without an objective."""
-MAX_OUTSTANDING: Final = 64
+MAX_OUTSTANDING: Final = OUTSTANDING
 """Requests that a gateway leaves with one replica."""
 _REQUEST_VARIETY: Final = 64
 """Different rows sent as load."""

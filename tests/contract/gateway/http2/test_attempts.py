@@ -59,6 +59,16 @@ async def test_a_clients_fault_is_not_tried_twice() -> None:
         assert on.pods["a"].requests == []
 
 
+async def test_bytes_that_the_candidate_cannot_read_are_the_clients_fault_though_grpc_says_internal() -> None:
+    routes = table(revision("r1", "a"), revision("r2", "b", weight=1000))
+    async with stage("a", "b", routes=routes) as on:
+        on.pods["b"].fails = [(grpc.StatusCode.INTERNAL, "Unable to parse request")]
+        error = await refused(on.stub.ModelInfer(infer()))
+        assert (error.code(), error.details()) == (grpc.StatusCode.INVALID_ARGUMENT, "Unable to parse request")
+        assert (on.gateway.record("r2").outcomes, on.pods["a"].requests) == ([Outcome.CLIENT_FAULT], [])
+        assert on.gateway.outstanding == 0
+
+
 async def test_both_revisions_fail() -> None:
     routes = table(revision("r1", "a"), revision("r2", "b", weight=1000))
     async with stage("a", "b", routes=routes) as on:

@@ -53,6 +53,7 @@ class Ended:
     """A recorder that holds arrivals against ends."""
 
     open = 0
+    queued = 0
 
     def arrived(self) -> None:
         self.open += 1

@@ -133,6 +133,7 @@ def test_a_plain_head_passes_byte_for_byte() -> None:
         keep_alive=True,
         expects=False,
         wants_candidate=False,
+        timeout_s=None,
         forward=head,
         as_received=True,
     )
@@ -185,3 +186,30 @@ def test_other_methods_are_refused_and_the_connection_goes_on(method: bytes) -> 
     call = read(start=method + b" /v2/models/digits HTTP/1.1\r\nHost: digits\r\n").call
     assert isinstance(call, Refusal)
     assert call.status == 501
+
+
+@pytest.mark.parametrize(
+    ("fields", "timeout_s"),
+    [
+        (b"", None),
+        (b"X-Plimsoll-Timeout-Ms: 250\r\n", 0.25),
+        (b"x-plimsoll-timeout-ms:  0999999999\r\n", 999999.999),
+        (b"X-Envoy-Expected-Rq-Timeout-Ms: 15000\r\n", 15.0),
+        (b"X-Envoy-Expected-Rq-Timeout-Ms: 0\r\n", None),
+        (b"X-Envoy-Expected-Rq-Timeout-Ms: soon\r\n", None),
+        (b"X-Plimsoll-Timeout-Ms: 250\r\nX-Envoy-Expected-Rq-Timeout-Ms: 100\r\n", 0.1),
+        (b"X-Plimsoll-Timeout-Ms: 250\r\nX-Envoy-Expected-Rq-Timeout-Ms: 0\r\n", 0.25),
+    ],
+)
+def test_the_time_that_is_granted(fields: bytes, timeout_s: float | None) -> None:
+    head = read_request(INFER + fields + b"\r\n", LIMITS)
+    assert isinstance(head.call, Call)
+    assert head.timeout_s == timeout_s
+    assert fields in head.forward
+
+
+@pytest.mark.parametrize("value", [b"", b"0", b"-1", b"1.5", b"1s", b"1000000000"])
+def test_a_time_that_is_none(value: bytes) -> None:
+    head = read_request(INFER + b"X-Plimsoll-Timeout-Ms: %s\r\n\r\n" % value, LIMITS)
+    assert isinstance(head.call, Refusal)
+    assert head.call.status == 400

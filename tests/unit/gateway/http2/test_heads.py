@@ -159,3 +159,19 @@ def test_the_first_attempt_is_not_mentioned() -> None:
 def test_a_message_of_one_line_of_ascii_is_itself() -> None:
     assert percent_encoded("a b~!") == b"a b~!"
     assert percent_encoded("\n%\x7f") == b"%0A%25%7F"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "told"),
+    [
+        (13, b"Unable to parse request", 3),
+        (13, b"Unable to parse request of the user", 13),
+        (2, b"Unable to parse request", 2),
+    ],
+)
+def test_bytes_that_are_no_message_are_the_clients_fault_though_grpc_says_internal(
+    status: int, message: bytes, told: int
+) -> None:
+    head = response_head([(b"grpc-status", b"%d" % status), (b"grpc-message", message)])
+    assert (head.grpc_status, head.message) == (told, message.decode())
+    assert (b"grpc-status", b"%d" % told) in decoded(head.block)

@@ -1,0 +1,1 @@
+"""The versioned cache: which answers may be kept, and under which key."""

@@ -1,0 +1,1 @@
+"""How a revision gets smaller behind gateways without a request being lost."""

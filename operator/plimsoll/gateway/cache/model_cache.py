@@ -1,0 +1,128 @@
+"""The cache of one model: look-ups, what may be stored, and the re-checks that would show that it is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from plimsoll.core.cache.policy import CachePolicy
+from plimsoll.gateway.cache.flights import Flights, Waiter
+from plimsoll.gateway.cache.store import Answer, Store
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of look-ups since the process started.
+
+    Attributes:
+        hits: Answered from the store.
+        shared: Answered by a request that was under way.
+        misses: Sent to the model.
+        rechecked: Of the hits, those that were sent to the model all the same.
+        mismatched: Of these, those that got another answer.
+        served_bytes: Outputs that the model did not have to compute.
+        saved_s: What the model would have taken for them, in seconds.
+    """
+
+    hits: int = 0
+    shared: int = 0
+    misses: int = 0
+    rechecked: int = 0
+    mismatched: int = 0
+    served_bytes: int = 0
+    saved_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Errand:
+    """A request that is sent to the model for the cache. It ends by exactly one of `landed`, `failed`, `abandoned`.
+
+    Attributes:
+        key: Where its answer goes.
+        kept: The answer that it is a check of, None where there was none.
+    """
+
+    key: bytes
+    kept: Answer | None = None
+
+
+class ModelCache:
+    """The cache of one model; its revisions share it, for their keys differ.
+
+    Args:
+        policy: As the spec says.
+        store: Keeps the answers.
+        toss: Returns a random number from 0 to 1, another one each time.
+        same: Tells whether two answers to one question are equal, as far as the model promises that.
+        mismatch: Called with the key when they are not.
+    """
+
+    __slots__ = ("_flights", "_mismatch", "_same", "_store", "_toss", "counts", "policy")
+
+    def __init__(
+        self,
+        policy: CachePolicy,
+        store: Store,
+        toss: Callable[[], float],
+        same: Callable[[Answer, Answer], bool],
+        mismatch: Callable[[bytes], None],
+    ) -> None:
+        self.policy = policy
+        self.counts = Counts()
+        self._store = store
+        self._flights = Flights()
+        self._toss = toss
+        self._same = same
+        self._mismatch = mismatch
+
+    def holds(self, key: bytes) -> bool:
+        """Tells whether an answer is kept. A request of which either arm holds one is no evidence about the arms."""
+        return self._store.get(key) is not None
+
+    def look_up(self, key: bytes, waiter: Waiter) -> Answer | Errand | None:
+        """Returns the answer that is kept, or an errand to get one; None where the request waits for another one's."""
+        kept = self._store.get(key)
+        if kept is not None:
+            self.counts.hits += 1
+            if self._toss() < self.policy.recheck:
+                self.counts.rechecked += 1
+                return Errand(key, kept)
+            return self._used(kept)
+        if self._flights.join(key, waiter):
+            return None
+        self.counts.misses += 1
+        return Errand(key)
+
+    def landed(self, errand: Errand, answer: Answer) -> None:
+        """Keeps a successful answer, and gives it to all that wait for it."""
+        kept = errand.kept
+        if kept is not None and not self._same(kept, answer):
+            self.counts.mismatched += 1
+            self._mismatch(errand.key)
+        self._store.put(errand.key, answer, self.policy.ttl_s)
+        if kept is None:
+            self._flights.landed(errand.key, answer)
+
+    def failed(self, errand: Errand) -> None:
+        """Keeps nothing; a failure that was stored would be repeated for as long as the answer lives."""
+        if errand.kept is None:
+            self._flights.failed(errand.key)
+
+    def abandoned(self, errand: Errand) -> None:
+        """Lets the next request that waits do the errand."""
+        if errand.kept is None:
+            self._flights.abandoned(errand.key)
+
+    def shared(self, answer: Answer) -> Answer:
+        """Counts an answer that a request got by waiting, and returns it."""
+        self.counts.shared += 1
+        return self._used(answer)
+
+    def leave(self, key: bytes, waiter: Waiter) -> None:
+        """Forgets a request that waits."""
+        self._flights.leave(key, waiter)
+
+    def _used(self, answer: Answer) -> Answer:
+        self.counts.served_bytes += answer.data_bytes
+        self.counts.saved_s += answer.took_s
+        return answer

@@ -1,0 +1,92 @@
+"""A request means the same whatever it came as, compared with what Triton's own clients write."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.infer_requests import (
+    as_json,
+    by_grpc_client,
+    by_http_client,
+    by_typed_contents,
+    infer_requests,
+    plainly,
+    with_exponent,
+)
+
+from plimsoll.core.inference.encodings import decoded, message_of
+from plimsoll.core.inference.grpc_message import read_grpc
+from plimsoll.core.inference.http_body import read_http
+from plimsoll.core.inference.request import InferRequest, RequestedOutput
+
+_SOME = settings(max_examples=150, deadline=None)
+
+
+def unwritten(request: InferRequest) -> InferRequest:
+    """The request without what is only said about how the answer is written."""
+    outputs = tuple(replace(output, binary=False) for output in request.outputs)
+    return replace(request, outputs=outputs, binary=False)
+
+
+@_SOME
+@given(infer_requests(), st.booleans(), st.sampled_from([plainly, with_exponent]), st.sampled_from(["", " ", "\n\t "]))
+def test_json(request: InferRequest, flat: bool, spelling: object, spaces: str) -> None:  # noqa: FBT001 - drawn
+    assert read_http(as_json(request, flat=flat, spelling=spelling, spaces=spaces)) == request  # type: ignore[arg-type]
+
+
+@_SOME
+@given(infer_requests())
+def test_json_in_another_order(request: InferRequest) -> None:
+    found = read_http(as_json(request, turned=True))
+    assert found == replace(request, inputs=tuple(reversed(request.inputs)))
+
+
+@_SOME
+@given(infer_requests())
+def test_what_the_http_client_sends(request: InferRequest) -> None:
+    body, size = by_http_client(request)
+    found = read_http(body, size)
+    assert unwritten(found) == request
+    assert found.binary is (not request.outputs)
+
+
+@_SOME
+@given(infer_requests())
+def test_what_the_grpc_client_sends(request: InferRequest) -> None:
+    assert read_grpc(by_grpc_client(request)) == request
+
+
+@_SOME
+@given(infer_requests())
+def test_typed_contents(request: InferRequest) -> None:
+    assert read_grpc(by_typed_contents(request)) == request
+
+
+@_SOME
+@given(infer_requests())
+def test_compressed_bodies(request: InferRequest) -> None:
+    body = as_json(request)
+    assert decoded(gzip.compress(body), "gzip") == decoded(zlib.compress(body), "Deflate") == decoded(body) == body
+
+
+@_SOME
+@given(infer_requests())
+def test_messages_in_their_frame(request: InferRequest) -> None:
+    message = by_grpc_client(request)
+    packed = gzip.compress(message)
+    assert message_of(b"\0" + len(message).to_bytes(4, "big") + message) == message
+    assert message_of(b"\1" + len(packed).to_bytes(4, "big") + packed, "gzip") == message
+
+
+def test_an_output_says_how_it_is_written() -> None:
+    outputs = (RequestedOutput("a", binary=True), RequestedOutput("b", 3))
+    body = (
+        b'{"inputs":[{"name":"x","shape":[1],"datatype":"BOOL","data":[true]}],"parameters":{"binary_data_output":true},'
+        b'"outputs":[{"name":"a"},{"name":"b","parameters":{"binary_data":false,"classification":3}}]}'
+    )
+    found = read_http(body)
+    assert (found.outputs, found.binary, found.parameters) == (outputs, True, {})
