@@ -13,21 +13,30 @@ WORKDIR /build
 RUN python3 -m venv tools
 
 # ---- operator -------------------------------------------------------------------------------------------------------
-# Apart from the source, which changes far more often.
+# Apart from the source, which changes far more often. The C compiler is the base's own; it reaches no image.
 FROM tools AS operator-packages
 ARG PIP_INDEX_URL
 ARG PIP_CERT
-COPY requirements.lock ./
+RUN apt-get update --quiet \
+    && headers="$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
+    && apt-get install --yes --quiet --no-install-recommends \
+        gcc libc6-dev $(test -e "$headers/Python.h" || echo libpython3-dev) \
+    && rm -rf /var/lib/apt/lists/*
+COPY requirements.lock requirements-compile.lock ./
 RUN --mount=type=secret,id=ca-bundle,target=/run/ca-bundle.pem --mount=type=cache,target=/root/.cache/pip \
     python3 -m venv --without-pip /opt/plimsoll \
-    && tools/bin/pip --python /opt/plimsoll/bin/python install --no-deps --require-hashes --only-binary :all: -r requirements.lock
+    && tools/bin/pip --python /opt/plimsoll/bin/python install --no-deps --require-hashes --only-binary :all: -r requirements.lock \
+    && tools/bin/pip install --no-deps --require-hashes --only-binary :all: -r requirements-compile.lock
 
 FROM operator-packages AS operator-build
-COPY operator/plimsoll plimsoll
+COPY operator/plimsoll package/plimsoll
+COPY operator/plimsoll_dev/images/compile_hot_path.py ./
 # Where packages are is the base's to say: its path holds the version of Python.
 # The root file system is read-only in a pod: bytecode that is not here is compiled again at every start.
-RUN packages="$(/opt/plimsoll/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
-    && cp -r plimsoll "$packages/plimsoll" \
+RUN --mount=type=cache,target=/root/.cache/hot-path \
+    packages="$(/opt/plimsoll/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+    && tools/bin/python compile_hot_path.py package /root/.cache/hot-path /opt/plimsoll/bin/python \
+    && cp -r package/. "$packages/" \
     && /opt/plimsoll/bin/python -m compileall -q "$packages/plimsoll" \
     && printf '#!/opt/plimsoll/bin/python\nfrom plimsoll.__main__ import main\n\nraise SystemExit(main())\n' > /opt/plimsoll/bin/plimsoll \
     && chmod 755 /opt/plimsoll/bin/plimsoll

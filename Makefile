@@ -23,15 +23,22 @@ demo-down: $(STAMP) ## Remove what `make demo` made
 
 test: $(STAMP) ## All rings, the real cluster included
 	$(RUN) -m plimsoll_dev.cluster prerequisites
-	$(MAKE) --no-print-directory check
+	$(MAKE) --no-print-directory check check-compiled
 	$(BIN)/python -m pytest tests -m "textmodel or triton" -q -n 2 --dist loadgroup
 	$(BIN)/python -m pytest tests -m "scale" -q
 	$(BIN)/python -m pytest tests -m "cluster" -q
 
 # ---- development ------------------------------------------------------------------------------------------------------
-.PHONY: check verify generate format lint lock clean
+.PHONY: check check-compiled verify generate format lint lock clean
 check: $(STAMP) ## Rings 1 to 3: no cluster, no Triton, about two minutes
 	$(BIN)/python -m pytest tests -m "not cluster and not scale and not textmodel and not triton" -q -n 3 --dist worksteal --timeout 300
+
+# Compiled modules come first on the path; what hot_path.form says is compared with the variable.
+DATA_PATH := tests/unit/gateway tests/unit/core_routing tests/contract/gateway
+check-compiled: $(STAMP) ## The gateway's tests once more, on the compiled hot path that the image has
+	folder=$$($(RUN) -m plimsoll_dev.images compile); \
+	PLIMSOLL_HOT_PATH=compiled $(BIN)/python -m pytest $(DATA_PATH) -o pythonpath="$$folder operator ." \
+	  -m "not triton and not interpreted" -q -n 3 --dist worksteal
 
 verify: $(STAMP) generate format lint check ## Regenerate, format, lint, type-check, test; fail when that changes a file
 	@test -z "$$(git status --porcelain)" || { git status --short; echo "Commit what 'make generate format' wrote, or ignore it."; exit 1; }
@@ -52,18 +59,22 @@ lint: $(STAMP) ## ruff, mypy, import contracts, chart
 lock: ## Resolve the lock files anew
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml --group dev --group models -o requirements-dev.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --constraint requirements-dev.lock --group compile -o requirements-compile.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --no-deps operator/triton-cpu/requirements.in -o requirements-triton.lock
 
 clean: ## Remove caches and the virtual environment
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # ---- benchmarks: the last line is one JSON object ---------------------------------------------------------------------
-.PHONY: bench-controller bench-collect bench-preflight bench-verdicts
+.PHONY: bench-controller bench-collect bench-gateway bench-preflight bench-verdicts
 bench-controller: $(STAMP) ## Writes, CPU and memory of the controller at 5,000 objects; latency and readiness
 	@$(RUN) -m tests.scale.bench_controller
 
 bench-collect: $(STAMP) ## One controller core against the record streams of 1,000 simulated gateways
 	@$(RUN) -m tests.scale.bench_collect
+
+bench-gateway: $(STAMP) ## The gateway beside nginx and HAProxy, one core each; BENCH="--only memory" for 10 million requests
+	@$(RUN) -m tests.scale.bench_gateway $(BENCH)
 
 bench-preflight: $(STAMP) ## The promised capacity of four models against load; the load generator against k6
 	@$(RUN) -m tests.scale.bench_preflight

@@ -101,4 +101,4 @@ def test_every_metric_has_help_a_unit_and_bounded_labels() -> None:
     for family in described:
         assert re.fullmatch(r"[A-Z0-9].{15,}\.", family.documentation), family.name
         labels = {name for sample in family.samples for name in sample.labels}
-        assert labels <= {"outcome", "kind", "verb", "le"}, family.name
+        assert labels <= {"outcome", "kind", "verb", "le", "version", "hot_path"}, family.name

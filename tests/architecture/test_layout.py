@@ -11,7 +11,7 @@ from tests.architecture.repository import OPERATOR, PACKAGE, ROOT, name_of, pyth
 TOP_LEVEL = {
     *(".ci", ".dockerignore", ".github", ".gitignore", "CHANGELOG.md", "Dockerfile", "LICENSE", "Makefile"),
     *("README.md", "crds", "helm", "operator", "pyproject.toml", "tests", "triton-models"),
-    *("requirements.lock", "requirements-dev.lock", "requirements-triton.lock"),
+    *("requirements.lock", "requirements-compile.lock", "requirements-dev.lock", "requirements-triton.lock"),
 }
 
 LONG_FILES = {

@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("fetch", help="fetch and lay out a model; runs in the model pod", add_help=False)
     job = commands.add_parser("preflight-job", help="examine a candidate; runs in the preflight Job")
     job.set_defaults(run=_preflight_job)
-    version = commands.add_parser("version", help="print the version")
+    version = commands.add_parser("version", help="print the version, and whether the gateway is compiled")
     version.set_defaults(run=_version)
     return parser
 
@@ -180,5 +180,7 @@ def _gateway(options: argparse.Namespace) -> int:
 
 
 def _version(_options: argparse.Namespace) -> int:
-    print(VERSION)
+    from plimsoll.gateway.hot_path import form  # noqa: PLC0415
+
+    print(f"{VERSION}\nhot path of the gateway: {form()}")
     return 0

@@ -21,6 +21,7 @@ from plimsoll.errors import Invalid
 from plimsoll.gateway.admin import RoutesPage
 from plimsoll.gateway.assembly import Assembly
 from plimsoll.gateway.config import GatewayConfig, Self, parse_gateway_config, read_self
+from plimsoll.gateway.hot_path import form
 from plimsoll.gateway.parts import Listener, Parts
 from plimsoll.gateway.routes import Routes
 from plimsoll.gateway.targets import Targets
@@ -33,10 +34,12 @@ from plimsoll.monitoring.logs import configure_logging
 from plimsoll.monitoring.metrics import (
     CACHE_AGE_SECONDS,
     CACHE_RELISTS,
+    GATEWAY_BUILD,
     GATEWAY_MODELS,
     GATEWAY_STATUSES_IGNORED,
     GATEWAY_TRUSTED,
 )
+from plimsoll.version import VERSION
 
 _log = logging.getLogger(__name__)
 
@@ -121,6 +124,7 @@ class Gateway:
 
     async def _work(self) -> None:
         """Everything but the end; it goes on while the gateway drains, so that routes are followed to the last."""
+        GATEWAY_BUILD.labels(VERSION, form()).set(1)
         connection = await connect(clock=self._clock)
         async with Client(connection, ClientSettings(user_agent="plimsoll-gateway"), self._clock) as client:
             routes = Routes(client, self._me.namespace, self.targets, self._clock)

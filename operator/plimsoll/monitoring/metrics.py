@@ -44,6 +44,9 @@ CACHE_AGE_SECONDS = Gauge(
 CACHE_RELISTS = Gauge("plimsoll_cache_relists", "Complete lists of a kind since start.", ["kind"])
 EVENTS_DROPPED = Gauge("plimsoll_events_dropped", "Kubernetes Events given up because of a bound or an error.")
 LOOP_LAG_SECONDS = Gauge("plimsoll_loop_lag_seconds", "How late the event loop last ran a timer.")
+GATEWAY_BUILD = Gauge(
+    "plimsoll_gateway_build_info", "1, with the version that runs, and how its hot path does.", ["version", "hot_path"]
+)
 GATEWAY_MODELS = Gauge("plimsoll_gateway_models", "ModelDeployments whose routes a gateway follows.")
 GATEWAY_STATUSES_IGNORED = Gauge(
     "plimsoll_gateway_statuses_ignored",

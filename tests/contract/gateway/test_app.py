@@ -21,9 +21,11 @@ from tests.support.routed import TEAM, endpoint, endpoint_slice, routing
 from plimsoll.errors import Invalid
 from plimsoll.gateway.app import Gateway
 from plimsoll.gateway.config import GatewayConfig, Self
+from plimsoll.gateway.hot_path import form
 from plimsoll.gateway.parts import Parts
 from plimsoll.gateway.routes import Routes
 from plimsoll.kube.resources import ENDPOINTSLICES, MODELDEPLOYMENTS
+from plimsoll.version import VERSION
 
 
 @dataclass
@@ -207,7 +209,9 @@ async def test_more_paths_of_the_admin_port() -> None:
     async with a_gateway(parts=Parts(admin=paths)) as running:
         await running.is_ready()
         assert await running.get("/v1/more") == (200, running.gateway.boot)
-        assert "plimsoll_gateway_trusted 1.0" in (await running.get("/metrics"))[1]
+        metrics = (await running.get("/metrics"))[1]
+        assert "plimsoll_gateway_trusted 1.0" in metrics
+        assert f'plimsoll_gateway_build_info{{hot_path="{form()}",version="{VERSION}"}} 1.0' in metrics
 
 
 async def test_what_it_follows_is_shown_to_people(api: FakeApi) -> None:

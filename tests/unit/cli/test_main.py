@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.running import Shell
 
+from plimsoll.gateway.hot_path import form
+
 HEAVY = ("kopf", "kubernetes", "aiohttp", "prometheus_client")
 
 
@@ -32,7 +34,7 @@ def test_the_exit_codes_are_documented(shell: Shell) -> None:
 def test_the_version_is_that_of_the_project(shell: Shell) -> None:
     """Without an installed package, as in the image."""
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert shell.run("version").out == f"{project['version']}\n"
+    assert shell.run("version").out == f"{project['version']}\nhot path of the gateway: {form()}\n"
 
 
 def test_a_controller_without_a_usable_configuration_says_so_in_one_sentence(shell: Shell) -> None:

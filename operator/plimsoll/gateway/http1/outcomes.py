@@ -57,8 +57,11 @@ def message_of(body: bytes) -> str:
     """
     if len(body) > READ_BYTES:
         return ""
+    start, end = body.find(b"{"), body.rfind(b"}") + 1
+    if not 0 <= start < end:
+        return ""
     try:
-        said = orjson.loads(body[body.find(b"{") : body.rfind(b"}") + 1])
+        said = orjson.loads(body[start:end])
     except orjson.JSONDecodeError:
         return ""
     message = said.get("error") if isinstance(said, dict) else None

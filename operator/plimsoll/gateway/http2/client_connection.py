@@ -132,6 +132,18 @@ class ClientConnection(Inbound):
         """The client opens no more streams. Its calls go on."""
 
     @override
+    def settled(self) -> None:
+        """Nothing waited for it: a client speaks first."""
+
+    @override
+    def peer_allows(self, streams: int) -> None:
+        """It may allow what it likes: we open no streams."""
+
+    @override
+    def room_made(self) -> None:
+        """Nothing waits for room: a client opens its streams itself."""
+
+    @override
     def is_idle_stream(self, number: int) -> bool:
         return number > self.last_peer_stream or number % 2 == 0
 

@@ -7,6 +7,7 @@ A protocol for `loop.create_server` and `loop.create_connection`, over any trans
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Final, cast
 
@@ -61,7 +62,7 @@ def as_protocol(connection: Connection) -> asyncio.Protocol:
     return cast("asyncio.Protocol", connection)
 
 
-class Connection:
+class Connection(ABC):
     """What both roles have in common.
 
     Attributes:
@@ -93,9 +94,9 @@ class Connection:
         self._closing_since: float | None = None
 
     # ---- the transport's calls
+    @abstractmethod
     def data_received(self, data: bytes) -> None:
         """Takes what came."""
-        raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Starts the connection."""
@@ -132,17 +133,19 @@ class Connection:
         self._outbox.flush()
 
     # ---- what a role adds
+    @abstractmethod
     def opening(self) -> None:
         """Writes what comes first on a connection of this role."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stream_ended(self, stream: Stream, code: int) -> None:
         """The peer, or an error, ended a stream: nothing more comes or goes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def room_made(self) -> None:
         """A stream was forgotten, or the transport takes bytes again."""
 
+    @abstractmethod
     def lost(self) -> None:
         """The connection is no more."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from typing_extensions import override
 
 from plimsoll.gateway.http2 import frames
@@ -36,18 +38,19 @@ class Inbound(Connection):
         self._outbox.flush()
 
     # ---- what a role adds
+    @abstractmethod
     def head_received(self, number: int, block: bytes, *, ended: bool) -> None:
         """Handles a whole header block."""
-        raise NotImplementedError
 
+    @abstractmethod
     def data_of(self, stream: Stream, payload: bytes, *, ended: bool) -> None:
         """Handles DATA of an open stream."""
-        raise NotImplementedError
 
+    @abstractmethod
     def goaway_received(self, last: int, code: int) -> None:
         """The peer takes no new streams, and handled none above `last`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def settled(self) -> None:
         """The peer's SETTINGS are known, or changed."""
 
@@ -93,12 +96,13 @@ class Inbound(Connection):
         else:  # PRIORITY means nothing any more, and unknown types are to be ignored; both still cost work.
             self.abuse.stray()
 
+    @abstractmethod
     def ping_answered(self, payload: bytes) -> None:
         """The peer answered a PING of ours."""
 
+    @abstractmethod
     def is_idle_stream(self, number: int) -> bool:
         """Tells whether a stream was never opened."""
-        raise NotImplementedError
 
     def _data(self, flags: int, number: int, payload: bytes) -> None:
         size = len(payload)
@@ -206,6 +210,7 @@ class Inbound(Connection):
         elif key == Setting.MAX_CONCURRENT_STREAMS:
             self.peer_allows(value)
 
+    @abstractmethod
     def peer_allows(self, streams: int) -> None:
         """Follows the peer's MAX_CONCURRENT_STREAMS."""
 

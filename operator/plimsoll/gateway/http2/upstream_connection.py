@@ -152,6 +152,10 @@ class UpstreamConnection(Inbound):
         self._pool.ready(self)
 
     @override
+    def ping_answered(self, payload: bytes) -> None:
+        """Of no use: none is sent to a pod."""
+
+    @override
     def is_idle_stream(self, number: int) -> bool:
         return number >= self._next or number % 2 == 0
 

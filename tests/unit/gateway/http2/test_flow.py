@@ -12,6 +12,8 @@ from plimsoll.gateway.http2.flow import DEFAULT_WINDOW, MAX_WINDOW, Receiver, Se
 from plimsoll.gateway.http2.frames import DATA, END_STREAM, HEADERS, FrameReader
 from plimsoll.gateway.http2.violations import ConnectionFailure, ErrorCode, StreamFailure
 
+pytestmark = pytest.mark.interpreted  # `Watched` inherits from a class that is compiled where the hot path is
+
 NUMBERS = st.sampled_from([1, 3, 5, 7])
 
 
