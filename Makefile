@@ -38,7 +38,7 @@ DATA_PATH := tests/unit/gateway tests/unit/core_routing tests/contract/gateway
 check-compiled: $(STAMP) ## The gateway's tests once more, on the compiled hot path that the image has
 	folder=$$($(RUN) -m plimsoll_dev.images compile); \
 	PLIMSOLL_HOT_PATH=compiled $(BIN)/python -m pytest $(DATA_PATH) -o pythonpath="$$folder operator ." \
-	  -m "not triton and not interpreted" -q -n 3 --dist worksteal
+	  -m "not triton and not interpreted" -q -n 3 --dist worksteal --timeout 300
 
 verify: $(STAMP) generate format lint check ## Regenerate, format, lint, type-check, test; fail when that changes a file
 	@test -z "$$(git status --porcelain)" || { git status --short; echo "Commit what 'make generate format' wrote, or ignore it."; exit 1; }
