@@ -21,8 +21,9 @@ WORKERS = 2
 GRPC_PORT = 8001
 STOP = Path("/tmp/stop")  # noqa: S108 - in a pod of its own
 
-Ask = Callable[[SplitResult], str]
-"""Sends one request and returns the model version that answered; raises what went wrong."""
+Ask = Callable[[SplitResult], tuple[str, str]]
+"""Sends one request and returns the model version that answered, and what the cache of a gateway did, as far as it is
+told; raises what went wrong."""
 
 
 class RefusedError(OSError):
@@ -37,7 +38,7 @@ class Http:
         self._kept = kept
         self._connections: dict[str, HTTPConnection] = {}
 
-    def ask(self, url: SplitResult) -> str:
+    def ask(self, url: SplitResult) -> tuple[str, str]:
         """Sends one request."""
         connection = self._connections.setdefault(url.netloc, HTTPConnection(url.hostname or "", url.port, timeout=10))
         if connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
@@ -53,7 +54,7 @@ class Http:
             connection.close()
         if response.status != 200:
             raise RefusedError(f"{response.status} {content[:200]!r}")
-        return str(json.loads(content)["model_version"])
+        return str(json.loads(content)["model_version"]), response.getheader("x-plimsoll-cache", "")
 
 
 class Grpc:
@@ -71,13 +72,14 @@ class Grpc:
             self._inputs.append(grpc.InferInput(tensor["name"], tensor["shape"], tensor["datatype"]))
             self._inputs[-1].set_data_from_numpy(values)
 
-    def ask(self, url: SplitResult) -> str:
+    def ask(self, url: SplitResult) -> tuple[str, str]:
         """Sends one request."""
         address = f"{url.hostname}:{GRPC_PORT}"
         client = self._clients.setdefault(address, self._grpc.InferenceServerClient(address))
         name = url.path.split("/")[3]
         try:
-            return str(client.infer(name, self._inputs, client_timeout=10).get_response().model_version)
+            answer = client.infer(name, self._inputs, client_timeout=10).get_response()
+            return str(answer.model_version), ""
         except Exception as error:
             raise RefusedError(str(error)) from error
 
@@ -87,6 +89,7 @@ def main() -> None:
     body, kinds, pause_s = sys.argv[1].encode(), sys.argv[2].split(","), float(sys.argv[3])
     urls = [urlsplit(url) for url in sys.argv[4:]]
     versions: Counter[str] = Counter()
+    cache: Counter[str] = Counter()
     failures: list[str] = []
     sent = Counter[str]()
     started = time.monotonic()
@@ -97,7 +100,9 @@ def main() -> None:
             number += 1
             sent[kind] += 1
             try:
-                versions[ask(urls[number % len(urls)])] += 1
+                version, cached = ask(urls[number % len(urls)])
+                versions[version] += 1
+                cache[cached] += 1
             except OSError as error:
                 failures.append(f"{time.monotonic() - started:.1f} s: {kind}: {error!r}")
             time.sleep(pause_s)
@@ -112,7 +117,7 @@ def main() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    said = {"sent": sum(sent.values()), "by_kind": sent, "failures": failures, "versions": versions}
+    said = {"sent": sum(sent.values()), "by_kind": sent, "failures": failures, "versions": versions, "cache": cache}
     sys.stdout.write(json.dumps(said) + "\n")
 
 

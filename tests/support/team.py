@@ -27,12 +27,14 @@ class Traffic:
         by_kind: Requests by the kind of client.
         failures: What went wrong, with the second it happened.
         versions: Answers by Triton model version.
+        cache: Answers over HTTP by what the cache of a gateway did, empty where none is told.
     """
 
     sent: int
     by_kind: dict[str, int]
     failures: list[str]
     versions: dict[str, int]
+    cache: dict[str, int]
 
 
 @dataclass(frozen=True)
