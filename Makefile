@@ -31,7 +31,7 @@ test: $(STAMP) ## All rings, the real cluster included
 # ---- development ------------------------------------------------------------------------------------------------------
 .PHONY: check verify generate format lint lock clean
 check: $(STAMP) ## Rings 1 to 3: no cluster, no Triton, about two minutes
-	$(BIN)/python -m pytest tests -m "not cluster and not scale and not textmodel and not triton" -q -n 3 --dist worksteal
+	$(BIN)/python -m pytest tests -m "not cluster and not scale and not textmodel and not triton" -q -n 3 --dist worksteal --timeout 300
 
 verify: $(STAMP) generate format lint check ## Regenerate, format, lint, type-check, test; fail when that changes a file
 	@test -z "$$(git status --porcelain)" || { git status --short; echo "Commit what 'make generate format' wrote, or ignore it."; exit 1; }

@@ -159,7 +159,7 @@ def test_a_preflight_that_is_disturbed_is_repeated_and_judges_all_the_same(team:
     (pod,) = preflight_pods(team, examined(team, deleted))
     team.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
     (pod,) = preflight_pods(team, examined(team, evicted))
-    evict(team, pod)
+    team.evict(pod)
     message = team.until_reason(deleted, "PreflightError")
     assert "which says nothing about the revision" in message
     kill = ("-n", SYSTEM, "delete", "pods", "-l", CONTROLLERS, "--grace-period=0", "--force")
@@ -170,12 +170,6 @@ def test_a_preflight_that_is_disturbed_is_repeated_and_judges_all_the_same(team:
         assert report_of(team, revision).outcome is Outcome.PASSED
     assert "PreflightError" not in team.events("evicted"), "the Job went on in another pod"
     no_preflight_is_left(team)
-
-
-def evict(team: Team, pod: str) -> None:
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": team.namespace}}
-    path = f"/api/v1/namespaces/{team.namespace}/pods/{pod}/eviction"
-    team.testbed.kubectl.run("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
 
 
 def labelled_rows() -> list[dict[str, Any]]:

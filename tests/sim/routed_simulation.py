@@ -125,13 +125,13 @@ class RoutedWatchman(Watchman):
         if self.calm:
             for gateway in self.gateways:
                 gateway.hears(self.cluster.get(Kind.MODEL_DEPLOYMENT, self.name))
+        self._note_stop(action)
         self._note_names()
         self.unsure |= not self._through()
         self._excuse()
         reached = set(self.reached())
         served = all(self.cluster.ready_pods(revision) for revision in reached)
-        if served and self._said_to_serve() and reached == {self._stable()}:
-            self.excused = self.zero_wanted
+        self._settle_excuse(served=served and reached == {self._stable()})
         assert self.excused or served, f"users of {reached} get no answer"
         if isinstance(action, Delete) and action.kind == "Deployment":
             assert self.excused or action.name not in reached, f"{action.name} was deleted while a gateway sends there"

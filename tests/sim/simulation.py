@@ -11,7 +11,7 @@ from tests.support.builders import digest, wire_spec
 from tests.support.model_cluster import NAMESPACE, Behaviour, JsonObject, Kind, ModelCluster, View
 
 from plimsoll.api.base import parse_duration
-from plimsoll.core.actions import Action, Apply, Delete
+from plimsoll.core.actions import Action, Apply, Delete, Scale
 from plimsoll.core.names import RETIRED_AT_ANNOTATION
 from plimsoll.core.plan import plan
 
@@ -39,18 +39,18 @@ class Watchman:
 
     Attributes:
         excused: The model's pods were killed, it was scaled to zero, or its Service was taken away by the script: being
-            without a ready pod is then nobody's fault, until it serves again.
+            without a ready pod is then nobody's fault, until it serves again and whoever decides has heard of it.
         uid: The ModelDeployment that is watched; another one of the same name has to begin anew.
-        zero_wanted: The controller may still believe that nothing is to run.
+        stopped: Deployments that were scaled to zero by one who believed, at times too late, that nothing is to run.
         left_at: When the Service moved away from a revision that served, by the controller's clock.
     """
 
     controller: ModelController
     name: str = "digits"
     excused: bool = True
-    zero_wanted: bool = False
     uid: str = ""
     selected: str | None = None
+    stopped: set[str] = field(default_factory=set)
     left_at: dict[str, datetime] = field(default_factory=dict)
 
     @property
@@ -59,6 +59,7 @@ class Watchman:
 
     def after(self, action: Action | None) -> None:
         """Checks after a write (`action`) or after time has passed (None)."""
+        self._note_stop(action)
         self._check_service()
         if isinstance(action, Delete) and action.kind == "Deployment":
             self._check_drained(action)
@@ -73,14 +74,39 @@ class Watchman:
         uid = obj["metadata"]["uid"] if obj else ""
         if uid != self.uid:
             self.uid, self.excused = uid, True
-        if self.cluster.ready_pods(selected) and self._said_to_serve():
-            self.excused = self.zero_wanted
+        self._settle_excuse(served=bool(self.cluster.ready_pods(selected)))
         assert self.excused or self.cluster.ready_pods(selected), f"users of {selected} get no answer"
 
     def _known_to_serve(self, revision: str) -> bool:
         """It has ready pods, and whoever decides has heard of them: what comes up in that second is not missed."""
         known = self.controller.view.objects[Kind.DEPLOYMENT].get(revision, {}).get("status", {})
         return bool(known.get("readyReplicas") and self.cluster.ready_pods(revision))
+
+    def _settle_excuse(self, *, served: bool) -> None:
+        """An excuse lasts until users are served again and whoever decides has heard of what gave it."""
+        if self._zero_wanted():
+            self.excused = True
+        elif served and self._said_to_serve():
+            self.excused = self._believed_alive()
+
+    def _zero_wanted(self) -> bool:
+        """Nothing is to run, or whoever decides still believes so, or what followed from that has not been undone."""
+        believed = self.controller.view.objects[Kind.MODEL_DEPLOYMENT].get(self.name)
+        wanted = (self.cluster.get(Kind.MODEL_DEPLOYMENT, self.name), believed)
+        return bool(self.stopped) or any(obj["spec"].get("replicas") == 0 for obj in wanted if obj)
+
+    def _note_stop(self, action: Action | None) -> None:
+        if isinstance(action, Scale) and self._zero_wanted():
+            self.stopped.add(action.manifest["metadata"]["name"])
+        running = self.cluster.stores[Kind.DEPLOYMENT]
+        self.stopped = {name for name in self.stopped if name in running and not running[name]["spec"]["replicas"]}
+
+    def _believed_alive(self) -> bool:
+        """Whoever decides counts on a pod that is dead."""
+        return any(
+            obj.get("status", {}).get("readyReplicas", 0) > len(self.cluster.ready_pods(name))
+            for name, obj in self.controller.view.objects[Kind.DEPLOYMENT].items()
+        )
 
     def _said_to_serve(self) -> bool:
         """A revision that is replaced in the second in which it comes up was never known to serve."""
@@ -157,8 +183,6 @@ class Simulation:
         if self.dice.random() < 0.15:
             self._chaos()
         self._hear_some()
-        if self.replicas and not self.controller.view.lag(Kind.MODEL_DEPLOYMENT):
-            self.watchman.zero_wanted = False
         if self.dice.random() < 0.8:
             self._turn()
         self.watchman.after(None)
@@ -219,8 +243,6 @@ class Simulation:
 
     def _user_scales(self) -> None:
         self.replicas = self.dice.choice((0, 1, 1, 2, 3))
-        if self.replicas == 0:
-            self.watchman.excused = self.watchman.zero_wanted = True
         self._apply()
 
     def _user_moves(self) -> None:

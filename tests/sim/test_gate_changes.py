@@ -80,7 +80,6 @@ def test_without_replicas_nothing_is_asked(life: GatedLife) -> None:
 
 def test_a_preflight_under_way_ends_when_no_replicas_are_wanted(life: GatedLife) -> None:
     life.under_examination("a")
-    life.watchman.excused = life.watchman.zero_wanted = True
     life.apply("a", replicas=0)
     life.passes(SETTLES_S)
     assert life.left_of_preflights() == []

@@ -227,7 +227,6 @@ def test_an_autoscaler_keeps_its_replicas_through_edits_and_roll_outs(life: Life
 def test_scaled_to_zero_and_back(life: Life) -> None:
     life.apply()
     life.passes(60)
-    life.watchman.excused = life.watchman.zero_wanted = True
     life.apply(replicas=0)
     life.passes(20)
     assert life.true() == {"Ready"}

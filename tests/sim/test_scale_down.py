@@ -35,8 +35,6 @@ class World:
         self.controller.before_write = before_write
 
     def wants(self, replicas: int, model: str = "a") -> None:
-        self.watchman.zero_wanted = replicas == 0
-        self.watchman.excused |= replicas == 0
         self.cluster.user_applies("digits", spec(replicas, model))
 
     def passes(self, seconds: int) -> None:

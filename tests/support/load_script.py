@@ -1,7 +1,8 @@
-"""Runs in a pod: sends requests until /tmp/stop exists; prints one JSON object.
+"""Runs in a pod: sends requests until /tmp/stop exists and as many as that says were sent; prints one JSON object.
 
 Arguments: the request's body, the kinds of clients (`new`: each request on a connection of its own; `kept`: all on one
-connection, reopened when the server has closed it, as urllib3 does; `grpc`: all on one channel), URLs of models.
+connection, reopened when the server has closed it, as urllib3 does; `grpc`: all on one channel), seconds between the
+requests of a client, URLs of models.
 """
 
 import json
@@ -17,7 +18,6 @@ from urllib.parse import SplitResult, urlsplit
 
 WORKERS = 2
 """Of each kind."""
-PAUSE_S = 0.04
 GRPC_PORT = 8001
 STOP = Path("/tmp/stop")  # noqa: S108 - in a pod of its own
 
@@ -84,7 +84,8 @@ class Grpc:
 
 def main() -> None:
     """Sends and counts."""
-    body, kinds, urls = sys.argv[1].encode(), sys.argv[2].split(","), [urlsplit(url) for url in sys.argv[3:]]
+    body, kinds, pause_s = sys.argv[1].encode(), sys.argv[2].split(","), float(sys.argv[3])
+    urls = [urlsplit(url) for url in sys.argv[4:]]
     versions: Counter[str] = Counter()
     failures: list[str] = []
     sent = Counter[str]()
@@ -92,14 +93,14 @@ def main() -> None:
 
     def send(kind: str, ask: Ask) -> None:
         number = 0
-        while not STOP.exists():
+        while not (STOP.exists() and sum(sent.values()) >= int(STOP.read_text())):
             number += 1
             sent[kind] += 1
             try:
                 versions[ask(urls[number % len(urls)])] += 1
             except OSError as error:
                 failures.append(f"{time.monotonic() - started:.1f} s: {kind}: {error!r}")
-            time.sleep(PAUSE_S)
+            time.sleep(pause_s)
 
     clients: list[tuple[str, Ask]] = [
         (kind, Grpc(body).ask if kind == "grpc" else Http(body, kept=kind == "kept").ask)

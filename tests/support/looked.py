@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.support.inference import taking
@@ -24,16 +25,21 @@ class Looked:
 
     Attributes:
         tossed: What the next toss gives: 1 never re-checks.
+        toss: Tosses, by default that.
         mismatches: Models of which a re-check found another answer.
         stores: What is kept, one for each cache.
     """
 
     def __init__(self) -> None:
         self.tossed = 1.0
+        self.toss: Callable[[], float] = lambda: self.tossed
         self.mismatches: list[str] = []
         self.stores: list[Kept] = []
         self.budget = Budget()
-        self.inspections = Inspections(Caches(self._store, lambda: self.tossed, self.mismatches.append), self.budget)
+        self.inspections = Inspections(Caches(self._store, self._toss, self.mismatches.append), self.budget)
+
+    def _toss(self) -> float:
+        return self.toss()
 
     def _store(self, most: int) -> Kept:
         self.stores.append(Kept(most))

@@ -116,10 +116,25 @@ class Team:
         """What a person would look at first."""
         return self.kubectl("get", "mdep,deploy,pods,svc,events", "-o", "wide")
 
+    def evict(self, pod: str) -> None:
+        """Asks for an eviction, as draining a node does."""
+        eviction = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod, "namespace": self.namespace},
+        }
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/eviction"
+        self.testbed.kubectl.run("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+
     # ---- traffic ----
     @contextmanager
     def traffic(
-        self, body: Object, *served: Served, kinds: Sequence[str] = ("new",)
+        self,
+        body: Object,
+        *served: Served,
+        kinds: Sequence[str] = ("new",),
+        at_least: int = 0,
+        pause_s: float = 0.04,
     ) -> Iterator[Callable[[], Traffic]]:
         """Sends requests from inside the cluster through stable Services; call what is yielded to stop and count.
 
@@ -127,17 +142,22 @@ class Team:
             body: Of each request.
             served: What is asked, in turn.
             kinds: Of clients, as load_script.py has them.
+            at_least: Requests that are sent before it stops.
+            pause_s: Between the requests of a client.
         """
         pod = "load"
-        arguments = [json.dumps(body), ",".join(kinds), *(f"{one.status()['urls']['http']}/infer" for one in served)]
+        urls = (f"{one.status()['urls']['http']}/infer" for one in served)
+        arguments = [json.dumps(body), ",".join(kinds), str(pause_s), *urls]
         self.apply(self._load_pod(pod, arguments))
         self.kubectl("wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=60s", timeout_s=70)
         time.sleep(2)
 
         def stop() -> Traffic:
-            self.kubectl("exec", pod, "--", "/opt/plimsoll/bin/python", "-c", "open('/tmp/stop', 'w').close()")
+            program = f"from pathlib import Path; Path('/tmp/stop.new').write_text('{at_least}')"
+            program += "; Path('/tmp/stop.new').rename('/tmp/stop')"
+            self.kubectl("exec", pod, "--", "/opt/plimsoll/bin/python", "-c", program)
             self.kubectl(
-                "wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{pod}", "--timeout=60s", timeout_s=70
+                "wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{pod}", "--timeout=300s", timeout_s=310
             )
             return Traffic(**json.loads(self.kubectl("logs", pod).splitlines()[-1]))
 

@@ -19,7 +19,10 @@ PLURAL = "modeldeployments"
 SHORT_NAME = "mdep"
 CATEGORY = "plimsoll"
 
-_DROPPED = {"title", "additionalProperties"}
+_CLASS = "x-class"
+"""Name of the API class of a node. Its title does not tell: the field `requests` has that of the class `Requests`."""
+
+_DROPPED = {"title", "additionalProperties", _CLASS}
 _REFUSED = {"exclusiveMinimum", "exclusiveMaximum", "prefixItems", "oneOf", "allOf", "patternProperties"}
 
 _PRINTER_COLUMNS = (
@@ -43,11 +46,12 @@ def structural_schema(model: type[BaseModel]) -> dict[str, Any]:
         ValueError: a type that Kubernetes cannot express.
     """
     root = model.model_json_schema(by_alias=True, mode="validation")
+    root[_CLASS] = model.__name__
     return _Transform(root.pop("$defs", {}), _rules_by_name(model)).of(root, "$")
 
 
 def _rules_by_name(model: type[BaseModel]) -> dict[str, type[ApiModel]]:
-    """Returns every API class reachable from `model`, by its schema title."""
+    """Returns every API class reachable from `model`, by its name."""
     found: dict[str, type[ApiModel]] = {}
     pending: list[Any] = [model]
     while pending:
@@ -89,8 +93,9 @@ class _Transform:
 
     def _inlined(self, node: dict[str, Any]) -> dict[str, Any]:
         while "$ref" in node:
+            name = node["$ref"].rsplit("/", 1)[1]
             siblings = {key: value for key, value in node.items() if key != "$ref"}
-            node = {**self._definitions[node["$ref"].rsplit("/", 1)[1]], **siblings}
+            node = {**self._definitions[name], _CLASS: name, **siblings}
         return dict(node)
 
     def _without_null(self, node: dict[str, Any], path: str) -> dict[str, Any]:
@@ -102,7 +107,7 @@ class _Transform:
         return self._inlined({**self._inlined(alternatives[0]), **node})
 
     def _validations(self, node: dict[str, Any]) -> list[dict[str, str]]:
-        owner = self._classes.get(node.get("title", ""))
+        owner = self._classes.get(node.get(_CLASS, ""))
         if owner is None:
             return []
         return [

@@ -65,17 +65,25 @@ def stable_of(observed: Observed, target: str | None = None) -> str | None:
 
     Status says so. Where it does not, or names one that does not run (status was lost or is that of a backup, or the
     first revision was replaced before it was complete), the revision behind the stable Service counts if it has ready
-    pods: who is served stays served. Not so `target`, which becomes stable by promotion only.
+    pods: who is served stays served. Not so `target`, which becomes stable by promotion only. The same where a
+    promotion was cut off before the Service moved, and the pods of the new revision have gone since.
     """
     status = observed.object.status
     stated = status.stable if status else None
-    if stated in observed.deployments:
-        return stated
     service = observed.services.get(observed.object.metadata.name)
     selected = observed.deployments.get(service.revision) if service else None
+    named = observed.deployments.get(stated or "")
+    if named and selected and selected.ready and _down(named) and not (service and service.gateway):
+        return selected.revision
+    if named:
+        return stated
     if selected and selected.ready:
         return selected.revision if selected.revision != target else None
     return stated if stated in observed.revisions else None
+
+
+def _down(deployment: Deployment) -> bool:
+    return deployment.replicas > 0 and not deployment.ready
 
 
 def retirement(deployment: Deployment, service: Service | None, now: datetime) -> datetime | None:

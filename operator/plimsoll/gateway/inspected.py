@@ -17,6 +17,7 @@ from plimsoll.core.inference.malformed import Fault, Malformed
 from plimsoll.core.inference.request import InferRequest
 from plimsoll.core.routing.table import RevisionRoute
 from plimsoll.core.validation.decision import Decision
+from plimsoll.core.validation.inputs import brings_not_finite
 from plimsoll.core.validation.problem import Kind, Problem, header_value, sentences
 from plimsoll.core.validation.rules import Rules
 from plimsoll.gateway.cache.caches import question
@@ -55,9 +56,8 @@ class Looked(Protocol):
     def read_request(self) -> InferRequest | None:
         """Returns what it asks, read anew; None where it is not at hand, or cannot be read."""
 
-    @property
-    def is_small(self) -> bool:
-        """Reading it costs next to nothing."""
+    def first_size(self) -> int | None:
+        """Returns the first dimension of the first input, as it seems at next to no cost; None where it does not."""
 
 
 How = str
@@ -71,7 +71,8 @@ class Inspected:
     """One request.
 
     Attributes:
-        exempt: It is no evidence: an arm held its answer, or it waited for another one's.
+        exempt: It is no evidence: an arm held its answer, it waited for another one's, or it brought the NaN that came
+            back.
         said: Value of `x-plimsoll-invalid`, about the request.
         how: What the cache did for it; empty where it was not asked.
     """
@@ -173,20 +174,19 @@ class Inspected:
 
     # ---- the answer
     def problems(self, rules: Rules, judge: Judge) -> tuple[Problem, ...]:
-        """Returns what is wrong with a success, reading the request as late as that can be."""
+        """Returns what is wrong with a success. The request is read only where something seems to be."""
         request = self._request
-        if request is None and self._call.is_small:
-            request = self._call.read_request()
+        batches = bool(rules.schema.max_batch_size)
         if request is None:
-            found = judge(_NOTHING, None)
+            found = judge(_NOTHING, self._call.first_size() if batches else None)
             if not found:
                 return found
             request = self._call.read_request()
             if request is None:
                 return tuple(problem for problem in found if problem.kind in _OF_ITSELF)
+        self._request = request
         asked = {output.name: output.classes for output in request.outputs}
-        batch = request.inputs[0].shape[0] if rules.schema.max_batch_size and request.inputs[0].shape else None
-        return judge(asked, batch)
+        return judge(asked, request.inputs[0].shape[0] if batches and request.inputs[0].shape else None)
 
     def fails(self, rules: Rules, problems: tuple[Problem, ...]) -> str:
         """Takes note of what is wrong with a success, and returns why it is a failure; empty where it is none."""
@@ -194,6 +194,8 @@ class Inspected:
         if not problems:
             return ""
         self.failed()
+        if self._request is not None and all(problem.kind is Kind.NOT_FINITE for problem in problems):
+            self.exempt = self.exempt or brings_not_finite(self._request, rules.checks)
         if rules.fails_invalid_outputs:
             return sentences(problems)
         self.said = ", ".join(filter(None, (self.said, header_value(problems))))

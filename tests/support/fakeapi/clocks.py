@@ -15,6 +15,9 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 SETTLE_TURNS = 20
 """Turns of the event loop after which everything that follows from a wake-up has happened."""
 
+IDLE_TURNS = 4
+"""Turns in a row with nothing to do but this, after which that is so earlier."""
+
 
 class ManualClock:
     """Time stands still until `advance`. `chance` is every random number."""
@@ -70,8 +73,13 @@ class HastyClock:
 
 
 async def _settle() -> None:
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # noqa: SLF001 - no public name tells it
+    idle = 0
     for _ in range(SETTLE_TURNS):
         await asyncio.sleep(0)
+        idle = 0 if ready else idle + 1
+        if idle == IDLE_TURNS:
+            return
 
 
 async def eventually(met: Callable[[], bool], *, within_s: float = 10.0) -> None:

@@ -31,6 +31,8 @@ class Outer(ApiModel):
     """Some."""
     limits: dict[str, Quantity] | None = None
     """Bounds."""
+    inner: dict[str, Quantity] | None = None
+    """Named as a class and not one."""
 
 
 PROPERTIES = structural_schema(Outer)["properties"]
@@ -53,6 +55,7 @@ def test_rules_stand_at_every_use_of_their_object() -> None:
     rule = [{"rule": "self.size > 0", "message": "size: must be above 0"}]
     assert PROPERTIES["firstPart"]["x-kubernetes-validations"] == rule
     assert PROPERTIES["parts"]["items"]["x-kubernetes-validations"] == rule
+    assert "x-kubernetes-validations" not in PROPERTIES["inner"]
 
 
 def test_a_quantity_is_a_number_or_a_text_with_a_pattern() -> None:

@@ -19,6 +19,7 @@ from tests.support.builders import (
 from plimsoll.api.v1alpha1 import ModelDeploymentStatus
 from plimsoll.core.lineage import beyond_history, expired, retirement, stable_of, target_of
 from plimsoll.core.names import REFRESH_ANNOTATION
+from plimsoll.core.world import Revision, Service
 
 A, B, C = digits("a"), digits("b"), digits("c")
 FIRST, SECOND, THIRD = revision_of(A, 1), revision_of(B, 2), revision_of(C, 3)
@@ -99,10 +100,31 @@ def test_taking_the_refresh_annotation_away_keeps_what_it_made() -> None:
 STATED = ModelDeploymentStatus(stable=FIRST.name)
 
 
-def test_status_says_what_serves() -> None:
-    owner = digits("b", status=STATED)
-    running = (*children_of(A, FIRST, ready=0), *children_of(B, SECOND))
-    assert stable_of(observed(owner, *running, stable_service_of(B, SECOND))) == FIRST.name
+@pytest.mark.parametrize("ready", [(1, 1), (1, 0), (0, 0)])
+def test_status_says_what_serves(ready: tuple[int, int]) -> None:
+    """Whatever the Service still selects: a promotion was cut off before it moved, or the caches differ in age."""
+    running = (*children_of(A, FIRST, ready=ready[0]), *children_of(B, SECOND, ready=ready[1]))
+    assert stable_of(observed(digits("b", status=STATED), *running, stable_service_of(B, SECOND))) == FIRST.name
+
+
+SERVICE_OF_B = stable_service_of(B, SECOND)
+SERVICE_OF_GATEWAY = stable_service_of(B, SECOND, gateway=True)
+
+
+@pytest.mark.parametrize(
+    ("service", "wanted", "stable"),
+    [
+        pytest.param(SERVICE_OF_B, 1, SECOND, id="users stay with those who answer"),
+        pytest.param(SERVICE_OF_B, 0, FIRST, id="no pods are wanted of it"),
+        pytest.param(SERVICE_OF_GATEWAY, 1, FIRST, id="gateways follow status, not the Service"),
+    ],
+)
+@pytest.mark.parametrize("target", ["a", "b", "c"])
+def test_a_promotion_that_was_cut_off_before_the_service_moved_and_lost_its_pods_is_taken_back(
+    service: Service, wanted: int, stable: Revision, target: str
+) -> None:
+    running = (*children_of(A, FIRST, replicas=wanted, ready=0), *children_of(B, SECOND))
+    assert stable_of(observed(digits(target, status=STATED), *running, service)) == stable.name
 
 
 @pytest.mark.parametrize(("ready", "stable"), [(1, SECOND.name), (0, FIRST.name)])

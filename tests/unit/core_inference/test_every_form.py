@@ -21,7 +21,7 @@ from tests.support.infer_requests import (
 )
 
 from plimsoll.core.inference.encodings import decoded, message_of
-from plimsoll.core.inference.grpc_message import read_grpc, write_grpc
+from plimsoll.core.inference.grpc_message import first_size, read_grpc, write_grpc
 from plimsoll.core.inference.http_body import read_http, write_http
 from plimsoll.core.inference.malformed import Malformed
 from plimsoll.core.inference.request import InferRequest, RequestedOutput
@@ -61,6 +61,7 @@ def test_what_the_http_client_sends(request: InferRequest) -> None:
 @given(infer_requests())
 def test_what_the_grpc_client_sends(request: InferRequest) -> None:
     assert read_grpc(by_grpc_client(request)) == request
+    assert first_size(by_grpc_client(request)) == next(iter(request.inputs[0].shape), None)
 
 
 @_SOME

@@ -106,7 +106,9 @@ def test_strays_are_found_by_program_and_path(sleeper: Process, tmp_path: Path):
     marked = Process("sh", ["sh", "-c", "sleep 300; true", str(tmp_path)], sleeper.log, tmp_path / "sh.json")
     identity = start(marked)
     try:
-        assert list(strays({"sh"}, str(tmp_path))) == [identity]
+        while len(found := list(strays({"sh"}, str(tmp_path)))) > 1:
+            pass  # the shell's child is a shell too until it is `sleep`
+        assert found == [identity]
         assert list(strays({"tail"}, str(tmp_path))) == []
         assert list(strays({"sh"}, str(tmp_path / "other"))) == []
     finally:

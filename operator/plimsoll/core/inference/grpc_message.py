@@ -38,6 +38,18 @@ def read_grpc(message: bytes, limits: Limits = DEFAULT) -> InferRequest:
     return InferRequest(request_id, inputs, outputs, grpc_parts.values_of(values[_PARAMETERS], limits), version)
 
 
+def first_size(message: bytes, limits: Limits = DEFAULT) -> int | None:
+    """Returns the first dimension of the first input, without a look at anything else; None where it has none.
+
+    Raises:
+        Malformed: It cannot be read so far.
+    """
+    for number, value in protobuf.fields(memoryview(message), limits.fields):
+        if number == _INPUTS:
+            return next(iter(grpc_parts.sizes_of(protobuf.content(value), limits)), None)
+    return None
+
+
 def write_grpc(request: InferRequest, model: str) -> bytes:
     """Returns a message that says the same, with raw contents; the answer to it is the answer to the one that was read.
 

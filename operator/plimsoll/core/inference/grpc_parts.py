@@ -65,6 +65,15 @@ def _input(message: memoryview, raw: memoryview | None, limits: Limits) -> Tenso
     return Tensor(name, data_type, shape, elements.checked(bytes(raw), name, data_type, shape, limits))
 
 
+def sizes_of(message: memoryview, limits: Limits) -> list[int]:
+    """Returns the shape of a tensor, whatever else is said of it.
+
+    Raises:
+        Malformed: It cannot be read.
+    """
+    return _shape(protobuf.gathered(message, {_SHAPE: limits.dimensions}, limits.fields)[_SHAPE], limits)
+
+
 def _shape(values: list[protobuf.Value], limits: Limits) -> list[int]:
     """Packed, or a field for each number."""
     sizes: list[int] = []

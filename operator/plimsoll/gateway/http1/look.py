@@ -31,6 +31,7 @@ from plimsoll.gateway.http1.upstream import Piece
 from plimsoll.gateway.inspected import HIT, How, Inspected
 from plimsoll.gateway.inspection import READ, Inspection
 
+_SHAPE: Final = re.compile(rb'"shape" ?: ?\[ ?([0-9]{1,9})')
 _HEADER_LENGTH: Final = re.compile(rb"\r\ninference-header-content-length:[ \t]*([^\r]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
 _ENCODING: Final = re.compile(rb"\r\ncontent-encoding:[ \t]*([^\r]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
 _REWRITTEN: Final = re.compile(
@@ -202,10 +203,14 @@ class Look:
         except Malformed:
             return None
 
-    @property
-    def is_small(self) -> bool:
-        """Reading it costs next to nothing."""
-        return 0 <= self._head.length <= _SMALL_BYTES
+    def first_size(self) -> int | None:
+        """Returns the first dimension of the first input, as it seems at next to no cost; None where it does not."""
+        head = self._head
+        if not 0 <= head.length <= _SMALL_BYTES or b"content-encoding:" in head.forward.lower():
+            return None
+        message = self._exchange.whole_request()
+        found = _SHAPE.search(message, len(head.forward)) if message is not None else None
+        return int(found[1]) if found is not None else None
 
     # ---- the answer ----------------------------------------------------------------------------------------------
 

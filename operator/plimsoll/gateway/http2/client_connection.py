@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from typing_extensions import override
 
@@ -62,9 +62,15 @@ class ClientConnection(Inbound):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        if len(self._board.clients) > self.limits.clients:
-            self.fail(ErrorCode.ENHANCE_YOUR_CALM, "The gateway has too many connections.")
+        if len(self._board.clients) <= self.limits.clients:
+            super().connection_made(transport)
+            return
+        # Not a word: to gRPC's clients a connection with SETTINGS was a success, after which they try again at once and
+        # for ever. One that ends before them has them wait longer each time.
+        self._board.counters.failures[ErrorCode.ENHANCE_YOUR_CALM] += 1
+        self.closing = True
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.close()
 
     @override
     def opening(self) -> None:

@@ -209,6 +209,26 @@ async def test_an_output_that_was_not_asked_for_may_be_missing() -> None:
         assert (await subject.ask(asking({**RIGHT, "outputs": [{"name": "z"}]}))).status == 200
 
 
+def in_binary(*values: float) -> bytes:
+    x = {"name": "x", "datatype": "FP32", "shape": [1, 2], "parameters": {"binary_data_size": 8}}
+    head = json.dumps({"inputs": [x]}).encode()
+    return infer(head + struct.pack("<2f", *values), b"Inference-Header-Content-Length: %d\r\n" % len(head))
+
+
+@pytest.mark.parametrize(
+    ("brought", "allowed", "exempt"),
+    [((1, 2), "Refuse", 0), ((1, float("nan")), "Refuse", 1), ((1, float("nan")), "Allow", 0)],
+)
+async def test_nan_that_was_brought_speaks_against_nobody(
+    brought: tuple[float, ...], allowed: str, exempt: int
+) -> None:
+    async with scripted(saying(NAN)) as server, gateway(port=server.port) as subject:
+        subject.route([server.ip], rules=rules(inputs=[{"name": "x", "notFinite": allowed}]))
+        assert (await subject.ask(in_binary(*brought))).status == 502
+        record = subject.records["r1"]
+        assert (record.outcomes, record.exempt) == ([Outcome.INVALID_OUTPUT], exempt)
+
+
 async def test_flagged_answers_pass() -> None:
     async with scripted(saying(NAN)) as server, gateway(port=server.port) as subject:
         subject.route([server.ip], rules=rules(onInvalidOutput="Flag"))

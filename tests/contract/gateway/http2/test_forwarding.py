@@ -9,6 +9,7 @@ import grpc
 import pytest
 from tests.support.grpc_gateway import revision, table
 from tests.support.grpc_stage import infer, refused, stage
+from tests.support.http2_peer import client_of
 from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc import service_pb2_grpc as rpc
 
@@ -17,6 +18,7 @@ from plimsoll.core.records.outcome import Outcome
 from plimsoll.gateway.http2.exchange import Exchange
 from plimsoll.gateway.http2.limits import Limits
 from plimsoll.gateway.http2.streams import CallerStream, PodStream
+from plimsoll.gateway.http2.violations import ErrorCode
 
 
 # ---- what passes ----
@@ -185,10 +187,15 @@ async def test_calls_leave_nothing_for_the_garbage_collector() -> None:
         assert left == []
 
 
-async def test_more_clients_than_allowed_are_sent_away() -> None:
+async def test_a_client_more_than_allowed_is_not_answered_and_waits_before_it_tries_again() -> None:
+    """gRPC tries at once, and for ever, after a connection on which SETTINGS came."""
     async with stage("a", limits=Limits(clients=1)) as on:
         await on.stub.ModelInfer(infer())
+        async with client_of(on.gateway.port) as peer:
+            await peer.until_closed()
+            assert peer.seen == []
         async with grpc.aio.insecure_channel(on.gateway.address) as channel:
             error = await refused(rpc.GRPCInferenceServiceStub(channel).ModelInfer(infer()))
             assert error.code() is grpc.StatusCode.UNAVAILABLE
+        assert on.gateway.board.counters.failures[ErrorCode.ENHANCE_YOUR_CALM] == 2
         assert (await on.stub.ModelInfer(infer(name="2"))).id == "2"
