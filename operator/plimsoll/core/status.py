@@ -202,8 +202,10 @@ def _gateway_trouble(observed: Observed) -> Failure | None:
     service = observed.services.get(observed.object.metadata.name)
     if service and service.gateway and gateways.ready == 0:
         message = (
-            "0 gateways are ready, so no request arrives; look at Deployment plimsoll-gateway, or set spec.traffic to "
-            "Direct"
+            "0 gateways are ready, so no request arrives; "
+            + ("see whether the Secrets with their certificate and keys exist: " if gateways.guarded else "")
+            + "look at Deployment plimsoll-gateway, or set spec.traffic to Direct"
+            + (", which wants neither TLS nor keys" if gateways.guarded else "")
         )
         return gateways.trouble or Failure(FailureKind.OUTAGE, reason="GatewayUnavailable", message=message)
     return gateways.trouble

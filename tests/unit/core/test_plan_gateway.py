@@ -108,6 +108,14 @@ def test_the_service_moves_when_all_ready_gateways_know_the_route(gateways: Gate
     assert steps(plan(direct(gateways), NOW)) == done
 
 
+def status_of(world: Observed) -> ModelDeploymentStatus:
+    """As it is after the plan."""
+    written = [action.status for action in plan(world, NOW).actions if isinstance(action, WriteStatus)]
+    status = written[0] if written else world.object.status
+    assert status is not None
+    return status
+
+
 GUARDED = Gateways(guarded=True, tls=True)
 
 
@@ -130,6 +138,14 @@ def test_one_that_leads_to_pods_moves_as_ever_when_gateways_become_guarded() -> 
     assert steps(plan(direct(replace(READY, guarded=True)), NOW)) == ["Service to the gateway"]
 
 
+@pytest.mark.parametrize("guarded", [True, False])
+def test_without_a_ready_gateway_the_message_names_what_guarded_ones_wait_for(*, guarded: bool) -> None:
+    status = status_of(behind_gateway(Gateways(guarded=guarded)))
+    said = " ".join(condition.message for condition in status.conditions or [])
+    assert "0 gateways are ready" in said
+    assert ("Secrets" in said) is guarded
+
+
 @pytest.mark.parametrize(
     ("world", "scheme"),
     [
@@ -140,11 +156,9 @@ def test_one_that_leads_to_pods_moves_as_ever_when_gateways_become_guarded() -> 
     ],
 )
 def test_the_url_says_what_users_meet(world: Observed, scheme: str) -> None:
-    written = [action.status for action in plan(world, NOW).actions if isinstance(action, WriteStatus)]
-    status = written[0] if written else world.object.status
-    assert status is not None
-    assert status.urls is not None
-    assert status.urls.http == f"{scheme}://digits.vision.svc:8000/v2/models/digits"
+    urls = status_of(world).urls
+    assert urls is not None
+    assert urls.http == f"{scheme}://digits.vision.svc:8000/v2/models/digits"
 
 
 def test_where_the_chart_makes_no_gateway_nothing_is_published() -> None:
