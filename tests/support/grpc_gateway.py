@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from tests.support.looked import Looked
 from tests.support.recorded import Recorded
 
 from plimsoll.api.routing import Traffic
+from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import NO_SAY, Endpoint, ModelRoute, RevisionRoute, RouteTable
+from plimsoll.core.validation.rules import Rules
 from plimsoll.gateway.http2.connection import as_protocol
 from plimsoll.gateway.http2.limits import Limits
 from plimsoll.gateway.http2.listener import GrpcListener
@@ -35,6 +38,7 @@ class Gateway:
     listener: GrpcListener
     ports: dict[str, int]
     recorders: dict[str, Recorded]
+    looked: Looked
 
     @property
     def port(self) -> int:
@@ -60,8 +64,11 @@ class Gateway:
         return sum(endpoint.outstanding for each in revisions if each for endpoint in each.endpoints)
 
 
-def revision(name: str, *pods: str, weight: int = 1000) -> RevisionRoute:
-    return RevisionRoute(name, weight, tuple(Endpoint(pod, "127.0.0.1") for pod in pods))
+def revision(
+    name: str, *pods: str, weight: int = 1000, rules: Rules | None = None, cacheable: bool = False
+) -> RevisionRoute:
+    endpoints = tuple(Endpoint(pod, "127.0.0.1") for pod in pods)
+    return RevisionRoute(name, weight, endpoints, cacheable=cacheable, rules=rules)
 
 
 def table(
@@ -72,8 +79,9 @@ def table(
     epoch: int = 1,
     traffic: Traffic = Traffic.NORMAL,
     limits: RequestLimits = NO_SAY,
+    cache: CachePolicy | None = None,
 ) -> RouteTable:
-    return RouteTable({model: ModelRoute(model, "uid", epoch, traffic, stable, candidate, limits)})
+    return RouteTable({model: ModelRoute(model, "uid", epoch, traffic, stable, candidate, limits, cache)})
 
 
 @asynccontextmanager
@@ -87,16 +95,20 @@ async def running_gateway(
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: as_protocol(connection), endpoint.ip, ports[endpoint.pod])
 
-    targets = Targets(lambda _, revision: recorders.setdefault(revision, Recorded()), lambda: b"key")
+    looked = Looked()
+    targets = Targets(
+        lambda _, revision: recorders.setdefault(revision, Recorded()), lambda: b"key", inspections=looked.inspections
+    )
     board = Switchboard(targets, time.monotonic, limits, connect)
     listener = GrpcListener(board, tick_s=tick_s)
     port = await listener.start("127.0.0.1", 0)
-    gateway = Gateway(f"127.0.0.1:{port}", board, listener, ports, recorders)
+    gateway = Gateway(f"127.0.0.1:{port}", board, listener, ports, recorders, looked)
     gateway.route(routes)
     try:
         yield gateway
     finally:
         await listener.close()
+        assert looked.budget.held == 0
 
 
 async def eventually(condition: Callable[[], bool], what: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -19,6 +19,7 @@ class Pod(rpc.GRPCInferenceServiceServicer):
     Attributes:
         fails: Statuses of the next calls; then it answers.
         held: When set, calls wait for it.
+        says: Answers of ModelInfer; what came in goes out where it is None.
         metadata: Of the calls that came, in order.
         requests: What came.
         cancelled: Calls that their caller ended.
@@ -28,6 +29,7 @@ class Pod(rpc.GRPCInferenceServiceServicer):
     port: int = 0
     fails: list[tuple[grpc.StatusCode, str]] = field(default_factory=list)
     held: asyncio.Event | None = None
+    says: Callable[[pb.ModelInferRequest], pb.ModelInferResponse] | None = None
     metadata: list[dict[str, str]] = field(default_factory=list)
     requests: list[object] = field(default_factory=list)
     cancelled: int = 0
@@ -47,6 +49,8 @@ class Pod(rpc.GRPCInferenceServiceServicer):
 
     async def ModelInfer(self, request: pb.ModelInferRequest, context: grpc.aio.ServicerContext):  # noqa: N802
         await self._enter(request, context)
+        if self.says is not None:
+            return self.says(request)
         return pb.ModelInferResponse(
             model_name=request.model_name,
             model_version=self.name,

@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+from tests.support.looked import Looked
 from tests.support.recorded import Recorded
 
 from plimsoll.api.routing import Traffic
+from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import NO_SAY, Endpoint, ModelRoute, RevisionRoute, RouteTable
+from plimsoll.core.validation.rules import Rules
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.listener import Listener
 from plimsoll.gateway.http1.refusals import Reason
@@ -46,6 +49,7 @@ class Gateway:
     port: int
     records: dict[str, Recorded]
     meter: Meter
+    looked: Looked
     epoch: int = 0
 
     def route(
@@ -55,12 +59,17 @@ class Gateway:
         weight: int = 0,
         traffic: Traffic = Traffic.NORMAL,
         limits: RequestLimits = NO_SAY,
+        rules: Rules | None = None,
+        cache: CachePolicy | None = None,
     ) -> None:
-        """Routes the model `digits` to pods at these addresses."""
+        """Routes the model `digits` to pods at these addresses; rules and cache are those of both revisions."""
         self.epoch += 1
-        second = None if candidate is None else RevisionRoute("r2", weight, pods(candidate))
-        first = RevisionRoute("r1", 1000 - weight, pods(stable))
-        route = ModelRoute("digits", "uid", self.epoch, traffic, first, second, limits)
+        keeps = cache is not None
+        second = None
+        if candidate is not None:
+            second = RevisionRoute("r2", weight, pods(candidate), cacheable=keeps, rules=rules)
+        first = RevisionRoute("r1", 1000 - weight, pods(stable), cacheable=keeps, rules=rules)
+        route = ModelRoute("digits", "uid", self.epoch, traffic, first, second, limits, cache)
         self.targets.apply(RouteTable({"digits": route}))
 
     @property
@@ -147,16 +156,20 @@ class Client:
 async def gateway(limits: Limits | None = None, *, port: int) -> AsyncIterator[Gateway]:
     """Runs while the context lasts; `port` is the one of the model servers."""
     records: dict[str, Recorded] = {}
-    targets = Targets(lambda _, revision: records.setdefault(revision, Recorded()), lambda: b"key")
+    looked = Looked()
+    targets = Targets(
+        lambda _, revision: records.setdefault(revision, Recorded()), lambda: b"key", inspections=looked.inspections
+    )
     meter = Meter()
     listener = Listener(targets, replace(limits or Limits(), upstream_port=port), meter)
-    running = Gateway(listener, targets, await listener.start("127.0.0.1", 0), records, meter)
+    running = Gateway(listener, targets, await listener.start("127.0.0.1", 0), records, meter, looked)
     try:
         yield running
     finally:
         await listener.close()
         assert all(len(record.ends) == record.arrivals for record in records.values()), records
         assert all(record.queued == 0 for record in records.values()), records
+        assert looked.budget.held == 0
 
 
 def infer(body: bytes = b'{"inputs":[]}', head: bytes = b"", path: bytes = b"/v2/models/digits/infer") -> bytes:

@@ -26,3 +26,7 @@ class Kept:
     def put(self, key: bytes, answer: Answer, ttl_s: float) -> None:
         self.answers[key] = answer
         self.ttl_s.append(ttl_s)
+
+    @property
+    def size(self) -> int:
+        return sum(answer.size for answer in self.answers.values())

@@ -15,13 +15,17 @@ class Recorded:
     ends: list[tuple[Outcome, str]] = field(default_factory=list)
     rescues: int = 0
     queued: int = 0
+    cache_hits: int = 0
+    cache_mismatches: int = 0
+    exempt: int = 0
 
     def arrived(self) -> None:
         self.arrivals += 1
 
-    def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None:
+    def ended(self, outcome: Outcome, latency_s: float, pod: str, *, exempt: bool = False) -> None:
         assert latency_s >= 0
         self.ends.append((outcome, pod))
+        self.exempt += exempt
 
     def rescued(self) -> None:
         self.rescues += 1

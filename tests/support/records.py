@@ -40,6 +40,7 @@ def record(**changes: object) -> Record:
         rescued=2,
         exempt=1,
         cache_hits=1,
+        cache_mismatches=1,
         bytes_in=1800,
         bytes_out=900,
         latency={0: 2, 5: 5, 47: 1},

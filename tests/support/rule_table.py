@@ -271,6 +271,16 @@ def request_rows() -> Iterator[Row]:
         },
     )
     yield from by_rule(
+        "requests.inputs: min is at most max",
+        {
+            "one bound": (spec(requests={"inputs": [{"name": "age", "min": "-1"}]}), True),
+            "two": (spec(requests={"inputs": [{"name": "age", "min": "-1.5", "max": 120}]}), True),
+            "the same, in other words": (spec(requests={"inputs": [{"name": "age", "min": "1000m", "max": 1}]}), True),
+            "the least above the most": (spec(requests={"inputs": [{"name": "age", "min": 1, "max": "0.5"}]}), False),
+            "the same below zero": (spec(requests={"inputs": [{"name": "age", "min": -1, "max": "-2"}]}), False),
+        },
+    )
+    yield from by_rule(
         "overload.maxWait: more than 0s",
         {
             "left to the objective": (spec(overload={"maxQueue": 0}), True),
@@ -582,7 +592,13 @@ def everything() -> Manifest:
             "replicas": 3,
             "cache": {"ttl": "1h", "maxBytes": "1Gi", "parameters": ["top_k"], "recheck": "0.1%"},
             "traffic": "StableOnly",
-            "requests": {"maxConcurrent": 32, "maxBody": "16Mi"},
+            "requests": {
+                "maxConcurrent": 32,
+                "maxBody": "16Mi",
+                "onInvalid": "Impute",
+                "onInvalidOutput": "Flag",
+                "inputs": [{"name": "age", "min": "-1.5", "max": 120, "default": "38", "notFinite": "Allow"}],
+            },
             "overload": {"maxQueue": 100, "maxWait": "2s", "action": "Reject"},
             "runtime": {
                 "image": f"nvcr.example:5000/nvidia/tritonserver@{DIGEST}",

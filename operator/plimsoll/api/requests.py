@@ -12,6 +12,7 @@ from pydantic import Field
 
 from plimsoll.api.base import ApiModel, Duration, Quantity, Rule, parse_duration
 from plimsoll.api.quantity import value_of
+from plimsoll.api.requests_validation import InputChecks
 from plimsoll.api.resources import cel_quantity
 
 MOST_BODY = "1Gi"
@@ -27,7 +28,7 @@ class OverloadAction(StrEnum):
     REJECT = "Reject"
 
 
-class Requests(ApiModel):
+class Requests(InputChecks):
     """What is taken of clients."""
 
     rules: ClassVar[tuple[Rule, ...]] = (

@@ -27,6 +27,7 @@ from plimsoll.controller.gateways import Collector
 from plimsoll.controller.handlers import build_registry, connection_info
 from plimsoll.controller.kopf_settings import configure
 from plimsoll.controller.loop import Reconciler
+from plimsoll.controller.mismatches import Mismatches
 from plimsoll.controller.namespace_models import NamespaceModels
 from plimsoll.controller.observe import METADATA_ONLY, OURS, Stores
 from plimsoll.controller.observer import Observer
@@ -226,7 +227,7 @@ class Controller:
         key = await load_report_key(client, (_namespace(), self._config.report_key_secret), self._clock)
         writes = OwnWrites(self._stores.by_resource(), self._clock)
         defaults = replace(self._config.resolved_defaults(), report_key=key.public)
-        wakeups = GatewayWakeups(self._stores, self._queue)
+        wakeups = GatewayWakeups(self._stores, self._queue, Mismatches(self._clock.monotonic))
         collector = Collector(key, self._clock, StreamSettings(ADMIN_PORT), wakeups)
         async with self._reports(key) as reports, collector:
             follow_pods(self._fleet_stores, collector)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from plimsoll.controller.fleet_observer import FleetStores
 from plimsoll.controller.gateways import Collector
+from plimsoll.controller.mismatches import Mismatches
 from plimsoll.controller.observe import Stores
 from plimsoll.core.fleet.replicas import Load, LoadHistory
 from plimsoll.core.fleet.state import FleetPhase, FleetState
@@ -24,11 +25,13 @@ class GatewayWakeups:
     Args:
         stores: Caches: which ModelDeployments there are.
         queue: Of their keys.
+        mismatches: Of kept answers, until they are told.
     """
 
-    def __init__(self, stores: Stores, queue: WorkQueue) -> None:
+    def __init__(self, stores: Stores, queue: WorkQueue, mismatches: Mismatches) -> None:
         self._stores = stores
         self._queue = queue
+        self.mismatches = mismatches
         self._keys: dict[str, Key] = {}
 
     def know(self, uid: str, key: Key) -> None:
@@ -42,8 +45,16 @@ class GatewayWakeups:
             return
         if self._stores.model_deployments.get(key) is None:
             del self._keys[model_uid]
+            self.mismatches.forget(model_uid)
         else:
             self._queue.add(key)
+
+    def mismatched(self, model_uid: str, revision: str, count: int) -> None:
+        """Looks at one ModelDeployment, as often as there is an Event about this."""
+        if model_uid in self._keys:
+            self.mismatches.add(model_uid, revision, count)
+            if self.mismatches.due(model_uid):
+                self.acknowledged("", model_uid)
 
     def namespace_changed(self, namespace: str) -> None:
         """Looks at all ModelDeployments of a namespace."""
@@ -93,7 +104,9 @@ class GatewayViews:
         lagging = set(self._collector.lagging(namespace, uid, 1))
         follow = [0 if gateway.pod.name in lagging else gateway.acks[uid] for gateway in ready]
         in_flight = self._collector.in_flight(namespace, uid)
-        return Gateways(len(ready), min(follow, default=0), newest, self._trouble(namespace, state), in_flight)
+        mismatches = self._wakeups.mismatches.take(uid)
+        trouble = self._trouble(namespace, state)
+        return Gateways(len(ready), min(follow, default=0), newest, trouble, in_flight, mismatches)
 
     def _trouble(self, namespace: str, state: FleetState | None) -> Failure | None:
         if state and state.phase is FleetPhase.REFUSED and state.trouble:

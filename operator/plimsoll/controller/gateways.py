@@ -43,6 +43,9 @@ class Listener(Protocol):
     def acknowledged(self, namespace: str, model_uid: str) -> None:
         """A gateway follows another epoch of a model's routing than before, or none."""
 
+    def mismatched(self, model_uid: str, revision: str, count: int) -> None:
+        """A revision contradicted so many answers that a gateway had kept of it."""
+
     def namespace_changed(self, namespace: str) -> None:
         """Which gateways count, or whether they are heard, changed: for all models of the namespace."""
 
@@ -237,6 +240,12 @@ class Collector:
             self._listener.acknowledged(gateway.pod.namespace, model_uid)
 
     def _told(self, gateway: Gateway, cut: Cut) -> None:
-        (_POOLED if self.pool.add(gateway.pod.uid, gateway.boot, cut) else _KNOWN).inc()
+        if self.pool.add(gateway.pod.uid, gateway.boot, cut):
+            _POOLED.inc()
+            for record in cut.records:
+                if record.cache_mismatches:
+                    self._listener.mismatched(record.uid, record.revision, record.cache_mismatches)
+        else:
+            _KNOWN.inc()
         for model_uid in gateway.told(cut, self._clock.monotonic()):
             self._listener.acknowledged(gateway.pod.namespace, model_uid)

@@ -29,6 +29,7 @@ from plimsoll.core.actions import (
     Severity,
     WriteStatus,
 )
+from plimsoll.core.cache import mismatches
 from plimsoll.core.cache.permission import cacheable
 from plimsoll.core.diff import needs_apply
 from plimsoll.core.drain.scale_down import ScaleDown, scale_down
@@ -154,7 +155,7 @@ class _Planner:
             *self._removals(gone, (*kept, stable)),
         )
         told = (announcement for scaled in self.scaled.values() for announcement in scaled.announcements)
-        announcements = (*outcome.announcements, *told, *self._farewells(gone))
+        announcements = (*outcome.announcements, *told, *self._farewells(gone), *mismatches.announced(self.observed))
         return Plan(actions, announcements, self._requeue_at(kept, outcome.requeue_at))
 
     @property

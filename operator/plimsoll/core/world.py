@@ -126,6 +126,7 @@ class Gateways:
         newest: The newest epoch that any of them follows, 0 when none has told.
         trouble: Why there are none or too few, None when nothing is wrong.
         in_flight: Requests that draining pods have yet to answer, by pod; only of pods of which all have told.
+        mismatches: Kept answers that a revision contradicted, by revision; only those that are to be told now.
     """
 
     ready: int = 0
@@ -133,6 +134,7 @@ class Gateways:
     newest: int = 0
     trouble: Failure | None = None
     in_flight: Mapping[str, int] = field(default_factory=dict)
+    mismatches: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

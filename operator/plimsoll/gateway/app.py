@@ -82,7 +82,11 @@ class Gateway:
         self._me = me
         self._parts = parts or Parts()
         self._clock = clock
-        self.targets = Targets(self._parts.recorder_of, lambda: secrets.token_bytes(_KEY_BYTES))
+        self.targets = Targets(
+            self._parts.recorder_of,
+            lambda: secrets.token_bytes(_KEY_BYTES),
+            inspections=self._parts.inspections,
+        )
         self._heartbeat = Heartbeat()
         self._stop = asyncio.Event()
         self._starting = asyncio.Lock()

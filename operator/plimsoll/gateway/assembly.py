@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import logging
+import random
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import prometheus_client
 from aiohttp import web
 
 from plimsoll.core.routing.table import RouteTable
+from plimsoll.gateway.cache.caches import Caches
+from plimsoll.gateway.cache.memory import MemoryStore
 from plimsoll.gateway.config import GatewayConfig, Self
 from plimsoll.gateway.http1.listener import Listener as HttpListener
 from plimsoll.gateway.http2.listener import GrpcListener
 from plimsoll.gateway.http2.switchboard import Switchboard
+from plimsoll.gateway.inspection import Inspections
 from plimsoll.gateway.parts import Listener, Parts
 from plimsoll.gateway.record_stream import Identity, RecordStream
 from plimsoll.gateway.recordings import Clocks, Recordings
 from plimsoll.gateway.routes import Routes
 from plimsoll.gateway.targets import Targets
 from plimsoll.monitoring.gateway_metrics import RequestMetrics
+from plimsoll.monitoring.inspection_metrics import InspectionMetrics
 from plimsoll.version import VERSION
 
+_log = logging.getLogger(__name__)
+
+_TOSS: Final = random.Random().random  # noqa: S311 - which hits are computed again is no secret
 _CLOCKS = Clocks(monotonic=time.monotonic, wall=time.time, cpu=time.process_time)
 
 
@@ -38,10 +47,13 @@ class Assembly:
         prometheus_client.REGISTRY.register(totals)
         self._recordings = Recordings(_CLOCKS, totals)
         self._stream: RecordStream | None = None
+        caches = Caches(lambda most: MemoryStore(most, time.monotonic), _TOSS, _mismatched)
+        self._inspections = Inspections(caches)
+        prometheus_client.REGISTRY.register(InspectionMetrics(self._inspections.figures))
 
     def parts(self) -> Parts:
         """Returns the makers."""
-        return Parts(self._listeners, self._recordings.of, self._admin, self._work, self._close)
+        return Parts(self._listeners, self._recordings.of, self._inspections, self._admin, self._work, self._close)
 
     def _listeners(self, targets: Targets, config: GatewayConfig) -> Sequence[Listener]:
         return (
@@ -83,6 +95,10 @@ class _OnPort:
 
     async def drain(self, deadline_s: float) -> None:
         await self._server.drain(deadline_s)
+
+
+def _mismatched(model: str) -> None:
+    _log.error("cache.mismatched", extra={"model": model})
 
 
 def _table(targets: Targets) -> RouteTable:

@@ -9,13 +9,15 @@ from pydantic import ValidationError
 from plimsoll.api.base import ApiModel
 from plimsoll.api.cache import Cache
 from plimsoll.api.preflight import Objective
+from plimsoll.api.preflight_status import PreflightStatus
 from plimsoll.api.requests import Overload, Requests
 from plimsoll.api.routing import Routing, Traffic
 from plimsoll.core.cache.policy import CachePolicy, policy_of
 from plimsoll.core.routing.build import Declared, problem_of
 from plimsoll.core.routing.endpoints import Slice, is_ready
-from plimsoll.core.routing.limits import RequestLimits, limits_of
+from plimsoll.core.routing.limits import limits_of
 from plimsoll.core.routing.table import Endpoint
+from plimsoll.core.validation.rules import rules_of
 from plimsoll.kube.resources import JsonObject
 
 Part = TypeVar("Part", bound=ApiModel)
@@ -38,9 +40,13 @@ def project_model(obj: JsonObject) -> Declared:
     if problem:
         routing = None
         problems.append(problem)
-    limits = _limits(spec, problems)
+    requests = _part(Requests, spec, "requests", problems)
+    limits = limits_of(
+        requests, _part(Overload, spec, "overload", problems), _part(Objective, spec, "objective", problems)
+    )
     cache = _cache(spec.get("cache"), problems)
-    return Declared(obj["metadata"]["uid"], traffic, routing, " ".join(problems), limits, cache)
+    rules = rules_of(requests, _examined(status.get("preflight"), problems))
+    return Declared(obj["metadata"]["uid"], traffic, routing, " ".join(problems), limits, cache, requests, rules)
 
 
 def _told(path: str, error: ValidationError) -> str:
@@ -55,12 +61,12 @@ def _cache(value: object, problems: list[str]) -> CachePolicy | None:
         return None
 
 
-def _limits(spec: JsonObject, problems: list[str]) -> RequestLimits:
-    return limits_of(
-        _part(Requests, spec, "requests", problems),
-        _part(Overload, spec, "overload", problems),
-        _part(Objective, spec, "objective", problems),
-    )
+def _examined(value: object, problems: list[str]) -> PreflightStatus | None:
+    try:
+        return None if value is None else PreflightStatus.model_validate(value)
+    except ValidationError:
+        problems.append("This gateway cannot read status.preflight, so it checks no values of the revision in it.")
+        return None
 
 
 def _part(kind: type[Part], spec: JsonObject, name: str, problems: list[str]) -> Part | None:

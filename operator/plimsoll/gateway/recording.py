@@ -25,7 +25,7 @@ class RevisionRecording:
     Attributes:
         uid: Of the ModelDeployment whose requests these are.
         queued: Requests that wait for an endpoint now; kept by the queue.
-        cache_hits: Since the last cut.
+        cache_hits, cache_mismatches: Since the last cut.
         bytes_in, bytes_out: Bodies since the last cut.
     """
 
@@ -45,6 +45,7 @@ class RevisionRecording:
         "bytes_in",
         "bytes_out",
         "cache_hits",
+        "cache_mismatches",
         "model",
         "queued",
         "revision",
@@ -142,6 +143,7 @@ class RevisionRecording:
             rescued=self._rescued,
             exempt=self._exempt,
             cache_hits=self.cache_hits,
+            cache_mismatches=self.cache_mismatches,
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
             latency=sparse(self._latency),
@@ -156,7 +158,7 @@ class RevisionRecording:
         self._cut_at = now
         self._held_s = -self._before * now
         self._arrivals = self._rescued = self._exempt = 0
-        self.cache_hits = self.bytes_in = self.bytes_out = 0
+        self.cache_hits = self.cache_mismatches = self.bytes_in = self.bytes_out = 0
         self._latency_sum_s = 0.0
         self._ended = [0] * len(Outcome)
         self._latency = [0] * BUCKETS

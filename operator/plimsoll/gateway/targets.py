@@ -14,6 +14,7 @@ from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.routing.split import Split
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
+from plimsoll.gateway.inspection import Inspection, Inspections
 from plimsoll.gateway.queue import Queue
 
 COMPARED = 32
@@ -25,20 +26,25 @@ class Recorder(Protocol):
 
     Attributes:
         queued: Requests that wait for a slot now; kept by the queue.
+        cache_hits: Requests that were answered from the cache; kept by that stage.
+        cache_mismatches: Re-checks that got another answer than was kept; the same.
     """
 
     queued: int
+    cache_hits: int
+    cache_mismatches: int
 
     def arrived(self) -> None:
         """Counts a request whose first attempt goes to this revision."""
 
-    def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None:
+    def ended(self, outcome: Outcome, latency_s: float, pod: str, *, exempt: bool = False) -> None:
         """Counts the end of a first attempt: exactly once for each arrival.
 
         Args:
             outcome: What became of it.
             latency_s: From the request's first byte to its end, in seconds.
             pod: Where it was sent; empty when it was sent nowhere.
+            exempt: It is no evidence about the revision, whatever became of it.
         """
 
     def rescued(self) -> None:
@@ -134,9 +140,20 @@ class ModelTarget:
         route: What it follows.
         stable, candidate: Its revisions, None where there is none.
         queue: What it has in hand, and who waits.
+        inspection: What is looked at of its requests and answers; None where nothing is.
     """
 
-    __slots__ = ("_leaving", "_recorder_of", "_split", "candidate", "queue", "route", "stable")
+    __slots__ = (
+        "_inspections",
+        "_leaving",
+        "_recorder_of",
+        "_split",
+        "candidate",
+        "inspection",
+        "queue",
+        "route",
+        "stable",
+    )
 
     def __init__(
         self,
@@ -144,8 +161,11 @@ class ModelTarget:
         recorder_of: Callable[[str, str], Recorder],
         split: Split,
         clock: Callable[[], float] = monotonic,
+        inspections: Inspections | None = None,
     ) -> None:
         self._recorder_of = recorder_of
+        self._inspections = inspections
+        self.inspection: Inspection | None = None
         self._split = split
         self._leaving: list[EndpointTarget] = []
         self.route = ModelRoute(route.model, route.uid, route.epoch)
@@ -182,6 +202,8 @@ class ModelTarget:
         self.stable = self._follow(known, route.stable)
         self.candidate = self._follow(known, route.candidate)
         self.route = route
+        if self._inspections is not None:
+            self.inspection = self._inspections.of(route)
         for left in known.values():
             self._leaving += left.update(RevisionRoute(left.route.name, 0))
             self.queue.abandon(left)
@@ -214,13 +236,14 @@ class ModelTarget:
 class Targets:
     """All models of the gateway, by public name."""
 
-    __slots__ = ("_clock", "_recorder_of", "_split_key", "models")
+    __slots__ = ("_clock", "_inspections", "_recorder_of", "_split_key", "models")
 
     def __init__(
         self,
         recorder_of: Callable[[str, str], Recorder],
         split_key: Callable[[], bytes],
         clock: Callable[[], float] = monotonic,
+        inspections: Inspections | None = None,
     ) -> None:
         """Makes an empty one.
 
@@ -228,8 +251,10 @@ class Targets:
             recorder_of: Returns the counters of a model's revision, the same ones every time.
             split_key: Returns a new random key each time.
             clock: Monotonic time in seconds.
+            inspections: Say what is looked at of requests and answers; nothing is where they are None.
         """
         self._clock = clock
+        self._inspections = inspections
         self._recorder_of = recorder_of
         self._split_key = split_key
         self.models: dict[str, ModelTarget] = {}
@@ -248,7 +273,8 @@ class Targets:
             self.forget(route.model)
             target = None
         if target is None:
-            self.models[route.model] = ModelTarget(route, self._recorder_of, Split(self._split_key()), self._clock)
+            split = Split(self._split_key())
+            self.models[route.model] = ModelTarget(route, self._recorder_of, split, self._clock, self._inspections)
         elif target.route is not route:
             target.update(route)
 

@@ -118,6 +118,8 @@ REASONS: Mapping[Origin, Mapping[str, str]] = {
     Origin.EVENT: {
         "RevisionCreated": "A revision was made for a new spec.",
         "PreflightPassed": "The candidate has shown what it had to; it is scaled up and takes over.",
+        "CacheMismatch": "A re-check got another answer than was kept (`spec.cache`): the revision is not what its "
+        "preflight found. At most once a minute for a ModelDeployment.",
         "DrainTimedOut": "Model servers went, for fewer replicas, before it was known that they have no request: a "
         "gateway does not answer, or a request takes longer than `runtime.drain`. The message says which.",
         "RevisionRemoved": "The pods of an unused revision were removed.",

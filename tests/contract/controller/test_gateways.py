@@ -44,6 +44,8 @@ class Told:
     def acknowledged(self, namespace: str, model_uid: str) -> None:
         self.acknowledgements.append((namespace, model_uid))
 
+    def mismatched(self, model_uid: str, revision: str, count: int) -> None: ...
+
     def namespace_changed(self, namespace: str) -> None:
         self.namespaces.append(namespace)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import struct
 import zlib
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.infer_requests import (
@@ -19,8 +21,9 @@ from tests.support.infer_requests import (
 )
 
 from plimsoll.core.inference.encodings import decoded, message_of
-from plimsoll.core.inference.grpc_message import read_grpc
-from plimsoll.core.inference.http_body import read_http
+from plimsoll.core.inference.grpc_message import first_size, read_grpc, write_grpc
+from plimsoll.core.inference.http_body import read_http, write_http
+from plimsoll.core.inference.malformed import Malformed
 from plimsoll.core.inference.request import InferRequest, RequestedOutput
 
 _SOME = settings(max_examples=150, deadline=None)
@@ -58,12 +61,21 @@ def test_what_the_http_client_sends(request: InferRequest) -> None:
 @given(infer_requests())
 def test_what_the_grpc_client_sends(request: InferRequest) -> None:
     assert read_grpc(by_grpc_client(request)) == request
+    assert first_size(by_grpc_client(request)) == next(iter(request.inputs[0].shape), None)
 
 
 @_SOME
 @given(infer_requests())
 def test_typed_contents(request: InferRequest) -> None:
     assert read_grpc(by_typed_contents(request)) == request
+
+
+@_SOME
+@given(infer_requests(), st.booleans())
+def test_what_is_written_is_read_as_the_same(request: InferRequest, binary: bool) -> None:  # noqa: FBT001 - drawn
+    asked = replace(request, binary=binary)
+    assert read_http(*write_http(asked), version=asked.version) == asked
+    assert read_grpc(write_grpc(request, "digits")) == request
 
 
 @_SOME
@@ -90,3 +102,21 @@ def test_an_output_says_how_it_is_written() -> None:
     )
     found = read_http(body)
     assert (found.outputs, found.binary, found.parameters) == (outputs, True, {})
+
+
+@pytest.mark.parametrize(
+    ("data_type", "data", "read"),
+    [
+        ("FP32", "[1, null]", struct.pack("<2f", 1, 0)),
+        ("INT8", "[[null], [2]]", b"\0\2"),
+        ("BOOL", "[true, null]", b"\1\0"),
+        ("BYTES", '[null, "a"]', b"\0\0\0\0\1\0\0\0a"),
+    ],
+)
+def test_null_is_told_to_who_wants_to_know(data_type: str, data: str, read: bytes) -> None:
+    body = f'{{"inputs":[{{"name":"x","shape":[2,1],"datatype":"{data_type}","data":{data}}}]}}'.encode()
+    nulls: dict[str, list[int]] = {}
+    assert read_http(body, nulls=nulls).inputs[0].data == read
+    assert nulls == {"x": [int("null" in data.partition(",")[2])]}
+    with pytest.raises(Malformed):
+        read_http(body)

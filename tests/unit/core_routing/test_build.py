@@ -9,12 +9,17 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.inference import taking
 
+from plimsoll.api.requests_validation import InputChecks, OnInvalid
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
+from plimsoll.api.vocabulary import DataType
 from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.routing.build import Declared, Held, follow, problem_of, route, why_ignored
 from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import Endpoint, ModelRoute
+from plimsoll.core.validation.rules import Rules
+from plimsoll.core.validation.schema import Checks
 
 UID = "uid-1"
 
@@ -310,3 +315,46 @@ def test_the_route_says_what_may_be_kept_and_how() -> None:
 def test_a_cache_that_is_taken_out_of_the_spec_is_gone_at_once() -> None:
     held = follow(None, Declared(UID, cache=CachePolicy(60.0, 1 << 20)))
     assert follow(held, Declared(UID)).cache is None
+
+
+# ---- what values have to be ----
+SCHEMA = taking({"x": (DataType.FP32, (1,))})
+
+
+def examined(revision: str, checks: InputChecks | None = None) -> Rules:
+    return Rules(revision, SCHEMA, Checks(), None, fails_invalid_outputs=True).under(checks)
+
+
+def known(held: Held) -> list[str]:
+    return [rules.revision for rules in held.rules]
+
+
+def test_the_rules_of_a_revision_are_those_of_the_interface_that_its_preflight_found() -> None:
+    held = follow(None, replace(declared(("r1", 1000)), rules=examined("r1")))
+    stable = made(held, BOTH).stable
+    assert stable
+    assert stable.rules == examined("r1")
+
+
+def test_the_stable_revision_keeps_its_rules_while_status_speaks_of_the_next_one() -> None:
+    held = follow(None, replace(declared(("r1", 1000)), rules=examined("r1")))
+    held = follow(held, replace(declared(("r1", 1000)), rules=examined("r2")))
+    assert known(held) == ["r1", "r2"]
+    held = follow(held, replace(declared(("r1", 950), ("r2", 50), epoch=2), rules=examined("r2")))
+    made_of_both = made(held, BOTH)
+    assert [part.rules and part.rules.revision for part in (made_of_both.stable, made_of_both.candidate) if part] == [
+        "r1",
+        "r2",
+    ]
+
+
+def test_rules_of_a_revision_that_was_never_routed_go_when_another_one_is_examined() -> None:
+    held = follow(None, replace(declared(("r1", 1000)), rules=examined("r2")))
+    assert known(follow(held, replace(declared(("r1", 1000)), rules=examined("r3")))) == ["r3"]
+
+
+def test_what_the_owner_says_of_values_holds_at_once_for_every_revision() -> None:
+    held = follow(None, replace(declared(("r1", 1000)), rules=examined("r1")))
+    checks = InputChecks(on_invalid=OnInvalid.REJECT)
+    held = follow(held, replace(declared(("r1", 1000)), checks=checks, rules=examined("r2", checks)))
+    assert [rules.on_invalid for rules in held.rules] == [OnInvalid.REJECT] * 2

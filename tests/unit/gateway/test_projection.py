@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.support.routed import endpoint, endpoint_slice, model, routing
 
+from plimsoll.api.requests_validation import OnInvalid
 from plimsoll.api.routing import Traffic
 from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.routing.endpoints import Slice
@@ -125,6 +126,45 @@ def test_a_cache_that_cannot_be_read_is_none(cache: Any) -> None:
     kept = project_model(model(cache=cache, routing=routing(1, r1=1000)))
     assert (kept.cache, kept.problem) == (None, "This gateway cannot read spec.cache, so it keeps no answers.")
     assert kept.routing is not None, "the rest is followed"
+
+
+EXAMINED = {
+    "revision": "r1",
+    "outcome": "Passed",
+    "reason": "Passed",
+    "key": "k",
+    "at": "2026-01-01T00:00:00Z",
+    "inputs": [{"name": "x", "dataType": "FP32", "dims": [4]}],
+    "outputs": [{"name": "y", "dataType": "INT64", "dims": [-1]}],
+    "maxBatchSize": 8,
+}
+
+
+def with_preflight(preflight: Any, **spec: Any) -> Any:
+    examined = model(routing=routing(1, r1=1000), **spec)
+    examined["status"]["preflight"] = preflight
+    return project_model(examined)
+
+
+def test_the_rules_for_values() -> None:
+    kept = with_preflight(EXAMINED, requests={"onInvalid": "Reject"})
+    assert kept.rules
+    assert (kept.rules.revision, kept.rules.on_invalid, kept.problem) == ("r1", OnInvalid.REJECT, "")
+    assert kept.rules.schema.inputs["x"].shape == (-1, 4)
+
+
+def test_without_a_known_interface_there_are_no_rules() -> None:
+    assert project_model(model()).rules is None
+    assert with_preflight({**EXAMINED, "inputs": None}).rules is None
+
+
+def test_an_interface_that_cannot_be_read_says_so_and_the_rest_holds() -> None:
+    kept = with_preflight({**EXAMINED, "inputs": "x"})
+    assert (kept.rules, kept.problem) == (
+        None,
+        "This gateway cannot read status.preflight, so it checks no values of the revision in it.",
+    )
+    assert kept.routing is not None
 
 
 def test_a_slice_as_the_controller_of_kubernetes_writes_it_for_a_headless_service() -> None:

@@ -16,10 +16,12 @@ from plimsoll.gateway.targets import ModelTarget, RevisionTarget, Targets
 
 class Unrecorded:
     queued = 0
+    cache_hits = 0
+    cache_mismatches = 0
 
     def arrived(self) -> None: ...
 
-    def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None: ...
+    def ended(self, outcome: Outcome, latency_s: float, pod: str, *, exempt: bool = False) -> None: ...
 
     def rescued(self) -> None: ...
 

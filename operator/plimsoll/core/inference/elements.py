@@ -33,17 +33,32 @@ CODES: Final = MappingProxyType(
 )
 """Codes of `struct`, of the types whose elements have a form in JSON and a size."""
 _NUMBERS: Final = frozenset({int, float})
+_NOTHING: Final = MappingProxyType[DataType, Any]({DataType.BOOL: False, DataType.BYTES: ""})
+
+Nulls = dict[str, list[int]]
+"""Places of elements that are null, in row-major order and by input."""
 
 
-def from_json(values: Any, name: str, data_type: DataType, shape: tuple[int, ...]) -> bytes:
+def from_json(values: Any, name: str, data_type: DataType, shape: tuple[int, ...], nulls: Nulls | None = None) -> bytes:
     """Returns the elements of an input whose data is JSON, flat or nested as its shape says.
 
     As in Triton whole numbers are not spelled as fractions, and half precision has no form in JSON.
+
+    Args:
+        values: The data.
+        name: Of the input.
+        data_type: Its element type.
+        shape: Its shape.
+        nulls: Gets the places of elements that are null, which are read as zeros or empty texts; None refuses them.
 
     Raises:
         Malformed: They do not fit.
     """
     flat = _flat(values, name, shape)
+    if nulls is not None and None in flat:
+        nulls[name] = [place for place, value in enumerate(flat) if value is None]
+        nothing = _NOTHING.get(data_type, 0)
+        flat = [nothing if value is None else value for value in flat]
     match data_type:
         case DataType.FP32 | DataType.FP64:
             return _fractions(flat, name, data_type)

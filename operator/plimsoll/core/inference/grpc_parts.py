@@ -9,6 +9,7 @@ from typing import Any, Final
 from plimsoll.core.inference import elements, parts, protobuf
 from plimsoll.core.inference.limits import Limits
 from plimsoll.core.inference.malformed import Fault, Malformed, shown
+from plimsoll.core.inference.protobuf import written, written_number
 from plimsoll.core.inference.request import Parameter, Tensor
 from plimsoll.core.inference.typed_contents import from_contents
 
@@ -19,6 +20,7 @@ _BOOL, _INT64, _STRING, _DOUBLE, _UINT64 = 1, 2, 3, 4, 5
 _ENTRY: Final = MappingProxyType({_KEY: 1, _VALUE: 1})
 _CHOICE: Final = MappingProxyType(dict.fromkeys((_BOOL, _INT64, _STRING, _DOUBLE, _UINT64), 1))
 _DOUBLE_FORM: Final = struct.Struct("<d")
+_MOST_INT64: Final = (1 << 63) - 1
 
 
 def tensors_of(values: list[protobuf.Value], raw: list[protobuf.Value], limits: Limits) -> tuple[Tensor, ...]:
@@ -61,6 +63,15 @@ def _input(message: memoryview, raw: memoryview | None, limits: Limits) -> Tenso
         message_text = f"Input {shown(name)} has contents beside raw_input_contents."
         raise Malformed(Fault.DUPLICATE, message_text, name)
     return Tensor(name, data_type, shape, elements.checked(bytes(raw), name, data_type, shape, limits))
+
+
+def sizes_of(message: memoryview, limits: Limits) -> list[int]:
+    """Returns the shape of a tensor, whatever else is said of it.
+
+    Raises:
+        Malformed: It cannot be read.
+    """
+    return _shape(protobuf.gathered(message, {_SHAPE: limits.dimensions}, limits.fields)[_SHAPE], limits)
 
 
 def _shape(values: list[protobuf.Value], limits: Limits) -> list[int]:
@@ -129,3 +140,26 @@ def values_of(entries: list[protobuf.Value], limits: Limits) -> dict[str, Parame
         Malformed: One is none.
     """
     return {name: parts.parameter(name, value, limits) for name, value in map_of(entries, limits).items()}
+
+
+def written_tensor(tensor: Tensor) -> bytes:
+    """Returns what is said of a tensor whose data is among the raw contents."""
+    shape = b"".join(map(protobuf.varint, tensor.shape))
+    sizes = written(_SHAPE, shape) if shape else b""
+    return written(_NAME, tensor.name.encode()) + written(_TYPE, tensor.data_type.encode()) + sizes
+
+
+def written_parameter(name: str, value: Parameter) -> bytes:
+    """Returns a parameter as an entry of a map."""
+    match value:
+        case bool():
+            choice = written_number(_BOOL, int(value))
+        case int() if value > _MOST_INT64:
+            choice = written_number(_UINT64, value)
+        case int():
+            choice = written_number(_INT64, value)
+        case float():
+            choice = bytes([_DOUBLE << 3 | 1]) + _DOUBLE_FORM.pack(value)
+        case _:
+            choice = written(_STRING, value.encode())
+    return written(_KEY, name.encode()) + written(_VALUE, choice)

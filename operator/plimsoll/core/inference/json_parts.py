@@ -13,7 +13,8 @@ from plimsoll.core.inference.malformed import Fault, Malformed, shown
 from plimsoll.core.inference.not_finite import first_not_finite
 from plimsoll.core.inference.request import Parameter, Tensor
 
-_SIZE: Final = "binary_data_size"
+BINARY_SIZE: Final = "binary_data_size"
+"""Of a tensor whose data stands behind the JSON: its bytes."""
 _DATA: Final = "data"
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _OF_MESSAGE: Final = frozenset({"inputs", "outputs", "parameters"})
@@ -35,7 +36,7 @@ class Binary:
         """Returns the next bytes."""
         left = len(self._body) - self._offset
         if type(size) is not int or not 0 <= size <= left:
-            message = f"Input {shown(name)}: {_SIZE} is {shown(size)}, and {left} bytes are left behind the JSON."
+            message = f"Input {shown(name)}: {BINARY_SIZE} is {shown(size)}, and {left} bytes are left behind the JSON."
             raise Malformed(Fault.SHAPE_MISMATCH, message, name)
         start = self._offset
         self._offset += size
@@ -103,8 +104,8 @@ def list_of(document: Json, member: str, limits: Limits) -> list[Json]:
     return values
 
 
-def tensor_of(tensor: Json, binary: Binary, limits: Limits) -> Tensor:
-    """Returns a tensor with its data, which is in the JSON or behind it.
+def tensor_of(tensor: Json, binary: Binary, limits: Limits, nulls: elements.Nulls | None = None) -> Tensor:
+    """Returns a tensor with its data, which is in the JSON or behind it; `nulls` as `elements.from_json` takes them.
 
     Raises:
         Malformed: It is none.
@@ -114,12 +115,12 @@ def tensor_of(tensor: Json, binary: Binary, limits: Limits) -> Tensor:
     shape = parts.shaped(tensor.get("shape"), name, limits)
     parameters = parameters_of(tensor, limits)
     parts.without_shared_memory(parameters, f"Input {shown(name)}", name)
-    if (_DATA in tensor) == (_SIZE in parameters):
+    if (_DATA in tensor) == (BINARY_SIZE in parameters):
         fault = Fault.DUPLICATE if _DATA in tensor else Fault.MISSING
-        raise Malformed(fault, f"Input {shown(name)} must have either data or {_SIZE}.", name)
+        raise Malformed(fault, f"Input {shown(name)} must have either data or {BINARY_SIZE}.", name)
     if _DATA in tensor:
-        return Tensor(name, data_type, shape, elements.from_json(tensor[_DATA], name, data_type, shape))
-    data = binary.take(parameters[_SIZE], name)
+        return Tensor(name, data_type, shape, elements.from_json(tensor[_DATA], name, data_type, shape, nulls))
+    data = binary.take(parameters[BINARY_SIZE], name)
     return Tensor(name, data_type, shape, elements.checked(data, name, data_type, shape, limits))
 
 

@@ -14,7 +14,8 @@ from plimsoll.core.inference.request import Parameter, RequestedOutput, Tensor
 BINARY_OUTPUT: Final = "binary_data_output"
 """Of a request over HTTP: how outputs are written that do not say it themselves."""
 _BINARY: Final = "binary_data"
-_CLASSES: Final = "classification"
+CLASSES: Final = "classification"
+"""Of a requested output: as how many classes it is to be written."""
 _SHARED_MEMORY: Final = "shared_memory_region"
 _DATA_TYPES: Final = {data_type.value: data_type for data_type in DataType}
 _MOST_SIZE: Final = (1 << 63) - 1
@@ -122,10 +123,16 @@ def output(name: str, parameters: dict[str, Any], *, binary: bool) -> RequestedO
         Malformed: They cannot be followed.
     """
     without_shared_memory(parameters, f"Output {shown(name)}")
-    classes, behind = parameters.get(_CLASSES, 0), parameters.get(_BINARY, binary)
+    classes, behind = parameters.get(CLASSES, 0), parameters.get(_BINARY, binary)
     if type(classes) is not int or not 0 <= classes <= _MOST_CLASSES:
-        raise Malformed(Fault.WRONG_TYPE, f"Output {shown(name)}: {_CLASSES} must be a whole number from 0.")
+        raise Malformed(Fault.WRONG_TYPE, f"Output {shown(name)}: {CLASSES} must be a whole number from 0.")
     return RequestedOutput(name, classes, truth(behind, f"Output {shown(name)}: {_BINARY}"))
+
+
+def written_output(output: RequestedOutput) -> dict[str, Parameter]:
+    """Returns the parameters of a requested output over HTTP."""
+    classes: dict[str, Parameter] = {CLASSES: output.classes} if output.classes else {}
+    return classes | {_BINARY: output.binary}
 
 
 def truth(value: Any, what: str) -> bool:

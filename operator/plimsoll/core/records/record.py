@@ -68,6 +68,7 @@ class Record:
         rescued: Requests whose first attempt failed and that a second one answered.
         exempt: Ends that are no evidence: an arm held the answer in its cache. In no cell and no histogram.
         cache_hits: Requests answered from the cache.
+        cache_mismatches: Re-checks that got another answer than was kept.
         bytes_in, bytes_out: Bodies of requests and of answers.
         latency: Histogram of the outcomes that are timed, bucket to count (see histogram.py).
         latency_sum_s: Sum of the same, in seconds.
@@ -85,6 +86,7 @@ class Record:
     rescued: int = 0
     exempt: int = 0
     cache_hits: int = 0
+    cache_mismatches: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
     latency: Mapping[int, int] = field(default_factory=dict)

@@ -27,7 +27,10 @@ _MAX_EPOCH = 2**53
 _OLDEST_CELL_S = 60
 _NEWEST_CELL_S = 1
 """Cells are those since the last record, seconds ago. The clock may be set in between, but not by more."""
-_COUNTS = ("arrivals", "in_flight", "queued", "rescued", "exempt", "cache_hits", "bytes_in", "bytes_out")
+_COUNTS = (
+    *("arrivals", "in_flight", "queued", "rescued", "exempt"),
+    *("cache_hits", "cache_mismatches", "bytes_in", "bytes_out"),
+)
 _TIMES = ("held_s", "latency_sum_s")
 
 
@@ -134,7 +137,7 @@ def _in_flight(read: Mapping[str, Any]) -> dict[str, dict[str, int] | None]:
 def _record(read: Any, newest: int) -> Record:
     if type(read) is not dict:
         raise WireError("a record is not an object")
-    arrivals, in_flight, queued, rescued, exempt, cache_hits, bytes_in, bytes_out = _all_counts(read)
+    arrivals, in_flight, queued, rescued, exempt, cache_hits, cache_mismatches, bytes_in, bytes_out = _all_counts(read)
     held_s, latency_sum_s = (_time(read, name) for name in _TIMES)
     record = Record(
         uid=_name(read, "uid"),
@@ -148,6 +151,7 @@ def _record(read: Any, newest: int) -> Record:
         rescued=rescued,
         exempt=exempt,
         cache_hits=cache_hits,
+        cache_mismatches=cache_mismatches,
         bytes_in=bytes_in,
         bytes_out=bytes_out,
         latency=_latency(read),

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from plimsoll.api.requests_validation import InputChecks
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
 from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import NO_SAY, Endpoint, ModelRoute, RevisionRoute
+from plimsoll.core.validation.rules import Rules
 
 _ROUTED = 2
 """Revisions that can get requests: stable and candidate."""
@@ -31,6 +33,8 @@ class Declared:
         problem: Why something of it cannot be followed, as a sentence; empty when all can.
         limits: What the spec wants to be taken; the defaults stand for what cannot be read.
         cache: `spec.cache`; None where there is none, or none that can be read.
+        checks: `spec.requests`; None where there is none.
+        rules: What it makes of the interface in `status.preflight`; None where that has none, or none that can be read.
     """
 
     uid: str
@@ -39,6 +43,8 @@ class Declared:
     problem: str = ""
     limits: RequestLimits = NO_SAY
     cache: CachePolicy | None = None
+    checks: InputChecks | None = None
+    rules: Rules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class Held:
         stable, candidate: As the routing names them.
         limits: As the spec states them.
         cache: Last `spec.cache`. One that cannot be read is none: nothing is kept by mistake.
+        rules: Of the revision that was examined last, and of routed ones that were before: status has but one.
     """
 
     uid: str
@@ -71,6 +78,7 @@ class Held:
     candidate: Share | None = None
     limits: RequestLimits = NO_SAY
     cache: CachePolicy | None = None
+    rules: tuple[Rules, ...] = ()
 
     @property
     def revisions(self) -> tuple[str, ...]:
@@ -103,11 +111,18 @@ def follow(held: Held | None, declared: Declared) -> Held:
         held = Held(declared.uid)
     held = replace(held, traffic=declared.traffic or held.traffic, limits=declared.limits, cache=declared.cache)
     routing = declared.routing
-    if routing is None or routing.epoch < held.epoch:
-        return held
-    shares = [_share(revision) for revision in routing.revisions[:_ROUTED]]
-    stable, candidate = (*shares, None, None)[:_ROUTED]
-    return replace(held, epoch=routing.epoch, stable=stable, candidate=candidate)
+    if routing is not None and routing.epoch >= held.epoch:
+        shares = [_share(revision) for revision in routing.revisions[:_ROUTED]]
+        stable, candidate = (*shares, None, None)[:_ROUTED]
+        held = replace(held, epoch=routing.epoch, stable=stable, candidate=candidate)
+    return replace(held, rules=_rules(held, declared))
+
+
+def _rules(held: Held, declared: Declared) -> tuple[Rules, ...]:
+    known = {rules.revision: rules.under(declared.checks) for rules in held.rules if rules.revision in held.revisions}
+    if declared.rules is not None:
+        known[declared.rules.revision] = declared.rules
+    return tuple(known.values())
 
 
 def why_ignored(held: Held, declared: Declared) -> str:
@@ -145,15 +160,18 @@ def route(model: str, held: Held, endpoints: Callable[[str], tuple[Endpoint, ...
         held.uid,
         held.epoch,
         held.traffic,
-        stable=_revision(held.stable, WHOLE - weight, stable),
-        candidate=_revision(held.candidate, weight, candidate),
+        stable=_revision(held, held.stable, WHOLE - weight, stable),
+        candidate=_revision(held, held.candidate, weight, candidate),
         limits=held.limits,
         cache=held.cache,
     )
 
 
-def _revision(share: Share | None, weight: int, endpoints: tuple[Endpoint, ...]) -> RevisionRoute | None:
-    return RevisionRoute(share.revision, weight, endpoints, share.draining, share.cacheable) if share else None
+def _revision(held: Held, share: Share | None, weight: int, endpoints: tuple[Endpoint, ...]) -> RevisionRoute | None:
+    if share is None:
+        return None
+    rules = next((rules for rules in held.rules if rules.revision == share.revision), None)
+    return RevisionRoute(share.revision, weight, endpoints, share.draining, share.cacheable, rules)
 
 
 def _share(revision: RoutedRevision) -> Share:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from plimsoll.api.routing import Traffic
 from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.routing.limits import RequestLimits
+from plimsoll.core.validation.rules import Rules
 
 NO_SAY = RequestLimits()
 """The limits of a model whose spec states none."""
@@ -39,6 +40,7 @@ class RevisionRoute:
         endpoints: Pods that are ready, do not end and do not drain, by name in ascending order.
         draining: Names of pods that get no new request because they are about to go.
         cacheable: Its answers may be kept.
+        rules: What its requests and answers have to be; None where its interface is not known.
     """
 
     name: str
@@ -46,6 +48,7 @@ class RevisionRoute:
     endpoints: tuple[Endpoint, ...] = ()
     draining: frozenset[str] = frozenset()
     cacheable: bool = False
+    rules: Rules | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,23 @@ def problems_of_request(
     return tuple(islice(_problems(request, schema, checks, nulls, most_bytes), MOST_PROBLEMS))
 
 
+def brings_not_finite(request: InferRequest, checks: Checks, most_bytes: int = SCANNED_BYTES) -> bool:
+    """Tells whether a request has NaN or infinity where its owner does not say that they are values.
+
+    What a model makes of these says nothing about the model.
+
+    Args:
+        request: What came.
+        checks: What its owner says of the values.
+        most_bytes: How much of each input is looked at.
+    """
+    return any(
+        first_not_finite(tensor.data_type, tensor.data[: most_bytes - most_bytes % 8]) >= 0
+        for tensor in request.inputs
+        if tensor.data_type in FLOATS and not checks.of(tensor.name).takes_not_finite
+    )
+
+
 def _problems(
     request: InferRequest, schema: Schema, checks: Checks, nulls: Nulls, most_bytes: int
 ) -> Iterator[Problem]:

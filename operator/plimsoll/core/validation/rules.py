@@ -36,6 +36,17 @@ class Rules:
             return Decision(request)
         return decided(self.on_invalid, request, self.schema, self.checks, nulls)
 
+    def under(self, spec: InputChecks | None) -> Rules:
+        """Returns the rules for the same revision where its owner says this, as `rules_of` takes it."""
+        spec = spec or InputChecks()
+        return Rules(
+            self.revision,
+            self.schema,
+            checks_of(spec),
+            spec.on_invalid,
+            fails_invalid_outputs=spec.on_invalid_output is OnInvalidOutput.FAIL,
+        )
+
 
 def rules_of(spec: InputChecks | None, status: PreflightStatus | None) -> Rules | None:
     """Returns the rules for the revision that was examined last; None where its interface is not known.
@@ -47,11 +58,4 @@ def rules_of(spec: InputChecks | None, status: PreflightStatus | None) -> Rules 
     schema = schema_of(status) if status is not None else None
     if status is None or schema is None:
         return None
-    spec = spec or InputChecks()
-    return Rules(
-        status.revision,
-        schema,
-        checks_of(spec),
-        spec.on_invalid,
-        fails_invalid_outputs=spec.on_invalid_output is OnInvalidOutput.FAIL,
-    )
+    return Rules(status.revision, schema, Checks(), None, fails_invalid_outputs=True).under(spec)

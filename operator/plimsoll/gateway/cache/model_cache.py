@@ -79,6 +79,11 @@ class ModelCache:
         """Tells whether an answer is kept. A request of which either arm holds one is no evidence about the arms."""
         return self._store.get(key) is not None
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory that answers take, in bytes."""
+        return self._store.size
+
     def look_up(self, key: bytes, waiter: Waiter) -> Answer | Errand | None:
         """Returns the answer that is kept, or an errand to get one; None where the request waits for another one's."""
         kept = self._store.get(key)
@@ -93,15 +98,17 @@ class ModelCache:
         self.counts.misses += 1
         return Errand(key)
 
-    def landed(self, errand: Errand, answer: Answer) -> None:
-        """Keeps a successful answer, and gives it to all that wait for it."""
+    def landed(self, errand: Errand, answer: Answer) -> bool:
+        """Keeps a successful answer and gives it to all that wait for it. Returns whether another one was kept."""
         kept = errand.kept
-        if kept is not None and not self._same(kept, answer):
+        differs = kept is not None and not self._same(kept, answer)
+        if differs:
             self.counts.mismatched += 1
             self._mismatch(errand.key)
         self._store.put(errand.key, answer, self.policy.ttl_s)
         if kept is None:
             self._flights.landed(errand.key, answer)
+        return differs
 
     def failed(self, errand: Errand) -> None:
         """Keeps nothing; a failure that was stored would be repeated for as long as the answer lives."""

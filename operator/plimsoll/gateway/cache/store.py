@@ -43,3 +43,7 @@ class Store(Protocol):
 
     def put(self, key: bytes, answer: Answer, ttl_s: float) -> None:
         """Keeps an answer for a number of seconds, in place of one that was kept under the same key."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that are taken, about."""

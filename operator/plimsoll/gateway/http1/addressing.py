@@ -11,7 +11,7 @@ _NAME = rb"([A-Za-z0-9_-][A-Za-z0-9_.-]{0,99})"
 _MODEL = re.compile(
     rb"/v2/models/"
     + _NAME
-    + rb"(?:/versions/[0-9]{1,19})?(?:/(infer|generate|generate_stream|ready|config|stats))?(?:\?[!-~]*)?"
+    + rb"(?:/versions/([0-9]{1,19}))?(?:/(infer|generate|generate_stream|ready|config|stats))?(?:\?[!-~]*)?"
 )
 _SERVER = re.compile(rb"/v2/?|/v2/health/(?:live|ready)")
 _ADMINISTRATIVE = re.compile(
@@ -31,10 +31,14 @@ class Call:
         model: Its public name.
         infers: It is an inference: it is split between revisions and counts as evidence. Other calls (readiness,
             metadata, statistics) are cheap, and would water down what is known of a revision.
+        has_tensors: It is `infer`, whose requests and answers can be looked into.
+        version: Of the model, where the path names one.
     """
 
     model: str
     infers: bool
+    has_tensors: bool = False
+    version: str = ""
 
 
 def resolve(target: bytes, host: bytes) -> Call | Refusal:
@@ -43,7 +47,7 @@ def resolve(target: bytes, host: bytes) -> Call | Refusal:
         return _refused(403, Reason.ADMINISTRATIVE, "Administrative calls do not pass the gateway; models are changed")
     match = _MODEL.fullmatch(target)
     if match is not None and match[1] not in {b".", b".."}:
-        return Call(match[1].decode(), match[2] in _INFERENCE)
+        return Call(match[1].decode(), match[3] in _INFERENCE, match[3] == b"infer", (match[2] or b"").decode())
     if _SERVER.fullmatch(target):
         return _by_host(host)
     if _UNCLEAR.match(target):

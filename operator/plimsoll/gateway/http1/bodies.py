@@ -121,3 +121,17 @@ class Chunks:
                 Refusal(413, Reason.BODY_TOO_LARGE, f"A body may have {self._most} bytes; this one has more.")
             )
         self._next = _Next.DATA if self._left else _Next.LAST_CR
+
+
+def unchunked(body: bytes) -> bytes:
+    """Returns the data of a whole chunked body that `Chunks` has found no fault with."""
+    pieces: list[bytes] = []
+    position = 0
+    while True:
+        end = body.index(b"\r\n", position)
+        size = int(body[position:end], 16)
+        if not size:
+            return b"".join(pieces)
+        start = end + 2
+        pieces.append(body[start : start + size])
+        position = start + size + 2

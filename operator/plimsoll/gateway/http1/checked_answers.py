@@ -29,6 +29,8 @@ class Unchecked(StrEnum):
     LONG = "long"
     CHUNKED = "chunked"
     ENCODING = "encoding"
+    BUSY = "busy"
+    """As many bytes as may be are held for others."""
 
 
 def unchecked(head: AnswerHead, most: int = HELD_BYTES) -> Unchecked | None:
@@ -63,10 +65,8 @@ def problems_in(
     """
     if head.status != _OK:
         return ()
-    announced = _HEADER_LENGTH.search(head.forward)
     try:
-        plain = decoded(body, _encoding(head), _OPENED)
-        outputs = read_answer(plain, int(announced[1]) if announced else None)
+        outputs = read_answer(*opened(head, body))
     except Malformed as malformed:
         if malformed.fault is Fault.TOO_LARGE:
             return Unchecked.LONG
@@ -74,6 +74,16 @@ def problems_in(
     except Unreadable as unreadable:
         return (Problem(Kind.UNREADABLE, "", f"The answer {unreadable}."),)
     return problems_of_answer(outputs, schema, asked, batch)
+
+
+def opened(head: AnswerHead, body: bytes) -> tuple[bytes, int | None]:
+    """Returns the body as it was before it was compressed, and how many bytes of it are JSON; None: all.
+
+    Raises:
+        Malformed: It cannot be opened, or is more than `HELD_BYTES` then.
+    """
+    announced = _HEADER_LENGTH.search(head.forward)
+    return decoded(body, _encoding(head), _OPENED), int(announced[1]) if announced else None
 
 
 def _encoding(head: AnswerHead) -> str:

@@ -7,8 +7,9 @@ from enum import Enum, auto
 from time import monotonic
 from typing import cast
 
+from plimsoll.gateway.http1.attempts import CLOSE_LINE
 from plimsoll.gateway.http1.bodies import Chunks
-from plimsoll.gateway.http1.exchange import CLOSE_LINE, Exchange
+from plimsoll.gateway.http1.exchange import Exchange
 from plimsoll.gateway.http1.fields import CHUNKED
 from plimsoll.gateway.http1.refusals import Reason, Refusal, Refused, written
 from plimsoll.gateway.http1.remembered import Remembered

@@ -5,94 +5,29 @@ A client connection has one `Exchange` and uses it for its requests one after th
 
 from __future__ import annotations
 
-from time import monotonic
-
 from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
-from plimsoll.core.routing.headers import ATTEMPT_HEADER, REVISION_HEADER
 from plimsoll.gateway.http1.addressing import Call, unknown_model
 from plimsoll.gateway.http1.answer_head import AnswerHead
-from plimsoll.gateway.http1.asker import Asker
-from plimsoll.gateway.http1.failures import is_failure, judged
-from plimsoll.gateway.http1.outcomes import outcome_of
-from plimsoll.gateway.http1.refusals import Reason, Refusal, too_large, written
+from plimsoll.gateway.http1.attempts import NO_EVIDENCE, Attempts
+from plimsoll.gateway.http1.look import Look
+from plimsoll.gateway.http1.refusals import Reason, Refusal, too_large
 from plimsoll.gateway.http1.request_head import RequestHead
-from plimsoll.gateway.http1.shared import Shared, Uncounted
-from plimsoll.gateway.http1.upstream import Piece, UpstreamConnection
-from plimsoll.gateway.http1.waiting import Patience, refusal_of
+from plimsoll.gateway.http1.upstream import Piece
+from plimsoll.gateway.http1.waiting import refusal_of
+from plimsoll.gateway.inspection import Inspection
 from plimsoll.gateway.queue import Rejection, Why
-from plimsoll.gateway.targets import EndpointTarget, ModelTarget, Recorder, RevisionTarget
+from plimsoll.gateway.targets import EndpointTarget
 
-CLOSE_LINE = b"connection: close\r\n"
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HELD_WHILE_CONNECTING = 64 << 10
-_NO_EVIDENCE = Uncounted()
-_ANSWERED = (Outcome.SUCCEEDED, Outcome.CLIENT_FAULT)
 
 
-class Exchange:
-    """One request after the other.
+class Exchange(Attempts):
+    """One request after the other; the upper half: until an endpoint is known, and what its client does meanwhile."""
 
-    Attributes:
-        active: There is a request whose answer has not ended.
-        complete: All of it has come in.
-        answering: The first byte of its answer is on the way to the client: from now on there is no second attempt.
-    """
+    __slots__ = ()
 
-    __slots__ = (
-        "_attempt",
-        "_client",
-        "_endpoint",
-        "_extra",
-        "_head",
-        "_held",
-        "_invites",
-        "_keep",
-        "_model",
-        "_on_candidate",
-        "_outcome",
-        "_patience",
-        "_recorded",
-        "_recorder",
-        "_replayable",
-        "_revision",
-        "_sent",
-        "_shared",
-        "_started",
-        "_ticket",
-        "_upstream",
-        "active",
-        "answering",
-        "complete",
-    )
-
-    def __init__(self, shared: Shared, client: Asker) -> None:
-        self._shared = shared
-        self._client = client
-        self._head: RequestHead
-        self._model: ModelTarget
-        self._revision: RevisionTarget | None = None
-        self._endpoint: EndpointTarget | None = None
-        self._upstream: UpstreamConnection | None = None
-        self._recorder: Recorder = _NO_EVIDENCE
-        self._sent: list[Piece] = []
-        self._patience = Patience()
-        self._extra = b""
-        self._held = 0
-        self._replayable = True
-        self._on_candidate = False
-        self._invites = False
-        self._recorded = True
-        self._keep = True
-        self._attempt = 1
-        self._ticket = 0
-        self._outcome = Outcome.SUCCEEDED
-        self._started = 0.0
-        self.active = False
-        self.answering = False
-        self.complete = False
-
-    # ---- for the client connection -------------------------------------------------------------------------------
+    # ---- for the client connection -----------------------------------------------------------------------------------
 
     def begin(self, head: RequestHead, first: bytes, rest: Piece, started: float, *, complete: bool) -> None:
         """Takes on a request.
@@ -111,7 +46,7 @@ class Exchange:
         if rest:
             self._sent.append(rest)
         self._revision = None
-        self._recorder = _NO_EVIDENCE
+        self._recorder = NO_EVIDENCE
         self._recorded = False
         self._replayable = True
         self._on_candidate = False
@@ -143,7 +78,9 @@ class Exchange:
             upstream.send(piece)
             return
         self._sent.append(piece)
-        if self._held > _HELD_WHILE_CONNECTING:
+        if self._look is not None and self._look.reading:
+            self._look.came(self._held, complete=complete)
+        elif self._held > _HELD_WHILE_CONNECTING:
             self._client.hold(held=True)
 
     def client_stuffed(self, *, stuffed: bool) -> None:
@@ -164,11 +101,11 @@ class Exchange:
         """The model server did not answer in time."""
         self._too_late(f"The model did not answer within {self._shared.limits.response_s:g} s.")
 
-    # ---- for the queue -------------------------------------------------------------------------------------------
+    # ---- for the queue -----------------------------------------------------------------------------------------------
 
     def admitted(self, endpoint: EndpointTarget, waited_s: float) -> None:
         """Goes on to the endpoint that has room."""
-        self._extra = self._patience.waited(waited_s)
+        self._extra += self._patience.waited(waited_s)
         self._client.hold(held=False)
         if self._revision is not None:
             self._go(self._revision, endpoint)
@@ -181,80 +118,37 @@ class Exchange:
         if not (elsewhere and self._try_again(Outcome.SHED)):
             self._shed(refusal_of(rejection))
 
-    # ---- for the connection to the model server ------------------------------------------------------------------
+    # ---- for the look at it ------------------------------------------------------------------------------------------
 
-    def connected(self, connection: UpstreamConnection, ticket: int) -> bool:
-        """Takes a new connection; returns False when it is no longer wanted."""
-        if ticket != self._ticket or not self.active:
-            return False
-        self._client.hold(held=False)
-        self._load(connection)
-        return True
+    def send_on(self) -> None:
+        """Sends the request to an endpoint."""
+        if isinstance(self._head.call, Call):
+            self._place(self._head.call)
 
-    def not_connected(self, why: str, ticket: int) -> None:
-        """There is no connection to the endpoint."""
-        if ticket == self._ticket and self.active:
-            self.broken(why)
+    def rewrite(self, message: bytes) -> None:
+        """Puts another request in the place of the one that came."""
+        self._sent = [message]
+        self._held = len(message)
 
-    def upstream_stuffed(self, *, stuffed: bool) -> None:
-        """The model server reads slower than the request comes in; or no longer."""
-        self._client.hold(held=stuffed)
+    def fault(self, refusal: Refusal) -> None:
+        """Ends the request as the client's fault."""
+        self._abandon(Outcome.CLIENT_FAULT)
+        self._end_with(refusal)
 
-    def informed(self, head: bytes) -> None:
-        """Passes an informational answer on."""
-        self._client.send_more(head)
-
-    def answered(self, head: AnswerHead, body: Piece) -> None:
-        """Passes a whole answer on, or asks stable where the candidate failed."""
-        self._upstream = None  # It may be another's from now on: the client's pace must not stop it.
-        outcome = outcome_of(head.status)
-        if outcome is not Outcome.SUCCEEDED and is_failure(head):
-            head, outcome = judged(head, bytes(body))
-            if self._on_candidate and outcome is not Outcome.CLIENT_FAULT and self._try_again(outcome):
-                return
+    def give(self, head: AnswerHead, body: bytes) -> None:
+        """Answers it with what no model server was asked for now."""
         self._send(head, body)
-        self._finish(outcome)
+        self._finish(Outcome.SUCCEEDED)
 
-    def answer_begins(self, head: AnswerHead, piece: Piece) -> None:
-        """Passes the beginning of an answer on; a failure in parts is the server's, whatever it says."""
-        upstream = self._upstream
-        self._outcome = Outcome.SERVER_FAULT if is_failure(head) else outcome_of(head.status)
-        if self._on_candidate and self._outcome is Outcome.SERVER_FAULT and self._try_again(self._outcome):
-            if upstream is not None:
-                upstream.close()
-            return
-        self.answering = True
-        self._sent.clear()
-        self._send(head, piece)
+    def mismatched(self) -> None:
+        """Counts that the revision gave another answer than was kept of it."""
+        self._recorder.cache_mismatches += 1
 
-    def answer_goes_on(self, piece: Piece) -> None:
-        """Passes more of the answer's body on."""
-        self._client.send_more(piece)
+    def whole_request(self) -> bytes | None:
+        """Returns the request, head and body; None where it is not at hand."""
+        return b"".join(self._sent) if self.complete and self._replayable else None
 
-    def answer_ends(self, piece: Piece) -> None:
-        """Passes the last of the answer's body on."""
-        self._upstream = None  # As in `answered`.
-        self._client.send_more(piece)
-        self._finish(self._outcome)
-
-    def went_stale(self) -> None:
-        """Sends the request again over a new connection to the same endpoint: the server never saw it."""
-        self._upstream = None
-        if not self._replayable or self._endpoint is None or self._revision is None:
-            self.broken("the idle connection had been closed")
-            return
-        self._shared.meter.reconnected()
-        self._connect(self._revision, self._endpoint)
-
-    def broken(self, why: str) -> None:
-        """Tries once more where that is allowed; else tells the client."""
-        self._upstream = None
-        if not self.answering and self._try_again(Outcome.BROKEN):
-            return
-        self._abandon(Outcome.BROKEN)
-        self._end_with(Refusal(502, Reason.BROKEN, f"The model server gave no whole answer: {why}. Try again."))
-
-    # ---- within --------------------------------------------------------------------------------------------------
+    # ---- within ------------------------------------------------------------------------------------------------------
 
     def _route(self, call: Call) -> None:
         model = self._shared.targets.models.get(call.model)
@@ -276,7 +170,20 @@ class Exchange:
                 self._recorder.arrived()
         if stopped:
             self._shed(Refusal(503, Reason.STOPPED, f"Traffic to {call.model} is stopped by its spec.", 10))
-            return
+        elif model.inspection is None or not (call.has_tensors and self._looks(model.inspection)):
+            self._place(call)
+
+    def _looks(self, inspection: Inspection) -> bool:
+        """Has its look begin where there is anything to look at, and returns whether that goes on with it."""
+        revision = self._revision
+        if revision is None or self._head.method != b"POST" or not inspection.looks_at(revision.route):
+            return False
+        self._look = Look(self, inspection, revision.route, self._head)
+        return self._look.begin(complete=self.complete)
+
+    def _place(self, call: Call) -> None:
+        """Sends it to an endpoint, or has it wait for one."""
+        model, revision = self._model, self._revision
         endpoint = revision.least_outstanding() if revision is not None else None
         if revision is None or endpoint is None:
             if not self._try_again(Outcome.SHED):
@@ -290,111 +197,7 @@ class Exchange:
         self._abandon(Outcome.SHED)
         self._end_with(refusal)
 
-    def _go(self, revision: RevisionTarget, endpoint: EndpointTarget) -> None:
-        self._model.queue.enter(endpoint)
-        self._revision = revision
-        self._endpoint = endpoint
-        if self._invites:
-            self._invites = False
-            self._client.send_more(_CONTINUE)
-        upstream = self._shared.pools.of(endpoint, revision.route.name).take()
-        if upstream is None:
-            self._connect(revision, endpoint)
-        else:
-            self._load(upstream)
-
-    def _connect(self, revision: RevisionTarget, endpoint: EndpointTarget) -> None:
-        self._ticket += 1
-        self._shared.pools.of(endpoint, revision.route.name).connect(self, self._ticket)
-
-    def _load(self, upstream: UpstreamConnection) -> None:
-        self._upstream = upstream
-        upstream.carry(self, self._started if self._attempt == 1 else monotonic(), to_head=self._head.method == b"HEAD")
-        for piece in self._sent:
-            upstream.send(piece)
-        self._bound_replay()
-
-    def _bound_replay(self) -> None:
-        if self._held > self._shared.limits.replay_bytes:
-            self._replayable = False
-            self._sent.clear()
-
-    def _try_again(self, outcome: Outcome) -> bool:
-        """Starts a second attempt where there is an endpoint for it, and records the first one's outcome."""
-        if self._attempt > 1 or not self._replayable:
-            return False
-        revision = self._model.stable
-        endpoint = revision.least_outstanding(but=self._endpoint) if revision is not None else None
-        if revision is None or endpoint is None:
-            return False
-        self._leave(outcome)
-        self._attempt = 2
-        self._extra += b"%s: 2\r\n" % ATTEMPT_HEADER.encode()
-        self._shared.meter.retried()
-        self._go(revision, endpoint)
-        return True
-
-    def _send(self, head: AnswerHead, piece: Piece) -> None:
-        keep = self._keep = self._head.keep_alive and not self._shared.draining
-        extra = self._extra if keep else self._extra + CLOSE_LINE
-        self._client.send(head.forward[:-2] + extra + b"\r\n" if extra else head.forward, piece)
-
-    def _finish(self, outcome: Outcome) -> None:
-        now = monotonic()
-        endpoint, self._endpoint = self._endpoint, None
-        if endpoint is not None and self._revision is not None:
-            if not self._recorded:
-                self._recorder.ended(outcome, now - self._started, endpoint.endpoint.pod)
-            elif outcome in _ANSWERED:
-                self._recorder.rescued()
-            self._model.queue.leave(self._revision, endpoint)
-        self._recorded = True
-        self._over()
-        self._client.exchange_ended(now, keep=self._keep)
-
-    def _leave(self, outcome: Outcome) -> None:
-        """Ends an attempt; the first one's outcome is the arrival's."""
-        endpoint, self._endpoint = self._endpoint, None
-        self._upstream = None
-        self._ticket += 1
-        self._client.hold(held=False)
-        if not self._recorded:
-            self._recorded = True
-            pod = endpoint.endpoint.pod if endpoint is not None else ""
-            self._recorder.ended(outcome, monotonic() - self._started, pod)
-        if endpoint is not None and self._revision is not None:
-            self._model.queue.leave(self._revision, endpoint)
-
     def _too_late(self, sentence: str) -> None:
         """Ends a request whose time is over. That it waited for a replica until then is no evidence."""
         self._abandon(Outcome.SHED if self._patience.queues else Outcome.TIMED_OUT)
         self._end_with(Refusal(504, Reason.TIMED_OUT, sentence))
-
-    def _over(self) -> None:
-        """Lets go of the request."""
-        self._sent.clear()
-        self.active = False
-        if self._patience.held:
-            self._patience.end()
-
-    def _abandon(self, outcome: Outcome) -> None:
-        """Ends the exchange for good."""
-        if self._upstream is not None:
-            self._upstream.close()
-        self._leave(outcome)
-        self._over()
-
-    def _end_with(self, refusal: Refusal) -> None:
-        if self.answering:
-            self._client.cut()
-        else:
-            self._refuse(refusal)
-
-    def _refuse(self, refusal: Refusal) -> None:
-        self._over()
-        keep = self.complete and self._head.keep_alive and not self._shared.draining
-        more = b"" if keep else CLOSE_LINE
-        if self._revision is not None:
-            more += f"{REVISION_HEADER}: {self._revision.route.name}\r\n".encode() + self._extra
-        answer = written(refusal, more, bodiless=self._head.method == b"HEAD")
-        self._client.refuse(answer, refusal.reason, keep=keep)

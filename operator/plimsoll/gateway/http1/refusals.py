@@ -25,6 +25,8 @@ class Reason(StrEnum):
     NO_ENDPOINT = "no_endpoint"
     OVERLOADED = "overloaded"
     BROKEN = "broken"
+    INVALID = "invalid"
+    INVALID_OUTPUT = "invalid_output"
     TIMED_OUT = "timed_out"
     SLOW_CLIENT = "slow_client"
     CONNECTIONS = "connections"

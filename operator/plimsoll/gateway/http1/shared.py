@@ -39,11 +39,13 @@ class Uncounted:
         """Counts nothing."""
 
     queued = 0
+    cache_hits = 0
+    cache_mismatches = 0
 
     def arrived(self) -> None:
         """Counts nothing."""
 
-    def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None:
+    def ended(self, outcome: Outcome, latency_s: float, pod: str, *, exempt: bool = False) -> None:
         """Counts nothing."""
 
     def rescued(self) -> None:

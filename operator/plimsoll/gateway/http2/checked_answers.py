@@ -50,6 +50,11 @@ class HeldMessage:
         return next((chunk[0] for chunk in self.chunks if chunk), None)
 
 
+def framed(message: bytes) -> bytes:
+    """Returns a message in gRPC's frame, not compressed."""
+    return b"\0" + len(message).to_bytes(4, "big") + message
+
+
 def _message(data: bytes) -> bytes:
     """Returns the one message of a unary answer."""
     length = int.from_bytes(data[1:_PREFIX_BYTES], "big")

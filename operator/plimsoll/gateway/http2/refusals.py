@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from plimsoll.core.records.grpc_status import Status
-from plimsoll.core.routing.headers import ATTEMPT_HEADER, QUEUED_HEADER, REVISION_HEADER
+from plimsoll.core.routing.headers import ATTEMPT_HEADER, CACHE_HEADER, QUEUED_HEADER, REVISION_HEADER
+from plimsoll.core.validation.problem import INVALID_HEADER
 from plimsoll.gateway.http2.headers import Field, encode
 
 _OK: Final = (b":status", b"200")
@@ -17,6 +18,12 @@ _GRPC: Final = (b"content-type", b"application/grpc")
 def trailers_only(status: Status, message: str, extra: Sequence[Field] = ()) -> bytes:
     """Returns the block of an answer that consists of its status."""
     return encode([_OK, _GRPC, *_said(status, message), *extra])
+
+
+HEAD: Final = encode([_OK, _GRPC])
+"""The head of a success."""
+SUCCESS: Final = encode([(b"grpc-status", b"0")])
+"""The trailers of one."""
 
 
 def trailers(status: Status, message: str) -> bytes:
@@ -40,6 +47,12 @@ def about_the_way(revision: str, attempt: int) -> bytes:
 def about_the_wait(waited_s: float) -> bytes:
     """Returns what is appended to the head of an answer whose call waited for a pod, in seconds."""
     return encode([(QUEUED_HEADER.encode(), str(math.ceil(waited_s * 1000)).encode())])
+
+
+def about_the_look(cache: str, invalid: str) -> bytes:
+    """Returns what is appended to an answer's head: what the cache did, and what was wrong and let pass."""
+    said = ((CACHE_HEADER, cache), (INVALID_HEADER, invalid))
+    return encode([(name.encode(), value.encode()) for name, value in said if value])
 
 
 def retry_pushback(seconds: int) -> Field:

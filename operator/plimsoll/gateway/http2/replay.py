@@ -61,6 +61,17 @@ class Replay:
         self._size += size
         budget.held += size
 
+    @property
+    def size(self) -> int:
+        """Bytes that are kept."""
+        return self._size
+
+    def replace(self, payload: bytes) -> None:
+        """Keeps other bytes in their place."""
+        self._budget.held += len(payload) - self._size
+        self._size = len(payload)
+        self.chunks = [payload]
+
     def drop(self) -> None:
         """Forgets the bytes: there is no second attempt."""
         self.is_whole = False

@@ -9,6 +9,7 @@ from typing_extensions import override
 from plimsoll.gateway.http2.connection import Connection, Stream
 
 if TYPE_CHECKING:
+    from plimsoll.gateway.http2.attempts import Attempts
     from plimsoll.gateway.http2.exchange import Exchange
 
 
@@ -32,9 +33,9 @@ class PodStream(Stream):
 
     __slots__ = ("exchange",)
 
-    def __init__(self, connection: Connection, number: int, exchange: Exchange) -> None:
+    def __init__(self, connection: Connection, number: int, exchange: Attempts) -> None:
         super().__init__(connection, number)
-        self.exchange: Exchange | None = exchange
+        self.exchange: Attempts | None = exchange
 
     @override
     def passed(self, size: int) -> None:

@@ -12,9 +12,9 @@ from plimsoll.core.names import GRPC_PORT
 from plimsoll.core.records.grpc_status import Status
 from plimsoll.core.routing.table import Endpoint
 from plimsoll.gateway.http2 import refusals
+from plimsoll.gateway.http2.attempts import Attempts
 from plimsoll.gateway.http2.connection import Connection, Outbox, as_protocol
 from plimsoll.gateway.http2.deadlines import Wheel
-from plimsoll.gateway.http2.exchange import Exchange
 from plimsoll.gateway.http2.limits import Limits
 from plimsoll.gateway.http2.replay import ReplayBudget
 from plimsoll.gateway.http2.upstream_pool import UpstreamPool
@@ -87,7 +87,7 @@ class Switchboard:
         self.limits = limits or Limits()
         self.connect = connect or _connect
         self.outbox = Outbox()
-        self.wheel: Wheel[Exchange] = Wheel(clock())
+        self.wheel: Wheel[Attempts] = Wheel(clock())
         self.counters = Counters()
         self.clients: set[ClientConnection] = set()
         self.deserted = asyncio.Event()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from typing_extensions import override
 
 from plimsoll.gateway.http2 import frames
+from plimsoll.gateway.http2.attempts import Attempts
 from plimsoll.gateway.http2.connection import Stream
-from plimsoll.gateway.http2.exchange import Exchange
 from plimsoll.gateway.http2.frames import MAX_STREAM_ID, PREFACE, Setting
 from plimsoll.gateway.http2.headers import HeaderReader
 from plimsoll.gateway.http2.heads import response_head
@@ -59,7 +59,7 @@ class UpstreamConnection(Inbound):
             transport is not None and transport.get_write_buffer_size() <= self.limits.backlog
         )
 
-    def open(self, exchange: Exchange) -> None:
+    def open(self, exchange: Attempts) -> None:
         """Opens a stream for a call."""
         stream = PodStream(self, self._next, exchange)
         self.streams[self._next] = stream
@@ -114,7 +114,7 @@ class UpstreamConnection(Inbound):
         assert isinstance(stream, PodStream)  # noqa: S101 - this connection makes no others
         exchange = stream.exchange
         if exchange is not None:
-            if not exchange.answered:
+            if not (exchange.answered or exchange.holding):
                 raise StreamFailure(stream.number, ErrorCode.PROTOCOL_ERROR, "DATA before a head.")
             exchange.pod_data(payload, ended=ended)
         if ended:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from plimsoll.gateway.http2.exchange import Exchange
+from plimsoll.gateway.http2.attempts import Attempts
 from plimsoll.gateway.http2.upstream_connection import UpstreamConnection
 from plimsoll.gateway.targets import EndpointTarget
 
@@ -25,7 +25,7 @@ class UpstreamPool:
     def __init__(self, board: Switchboard, endpoint: EndpointTarget) -> None:
         self._board = board
         self._endpoint = endpoint
-        self._waiting: dict[Exchange, None] = {}
+        self._waiting: dict[Attempts, None] = {}
         self._connecting: asyncio.Task[None] | None = None
         self._gone = False
         self.connections: list[UpstreamConnection] = []
@@ -36,7 +36,7 @@ class UpstreamPool:
         """Whether nothing is left of it."""
         return not self.connections and not self._waiting and self._connecting is None
 
-    def submit(self, exchange: Exchange) -> None:
+    def submit(self, exchange: Attempts) -> None:
         """Opens a stream for the call, now or when one is free."""
         if self._gone:
             exchange.not_processed()
@@ -49,7 +49,7 @@ class UpstreamPool:
         self._waiting[exchange] = None
         self._grow()
 
-    def withdraw(self, exchange: Exchange) -> None:
+    def withdraw(self, exchange: Attempts) -> None:
         """Forgets a call that waits."""
         self._waiting.pop(exchange, None)
 

@@ -6,20 +6,20 @@ from plimsoll.gateway.http1.addressing import Call, resolve
 from plimsoll.gateway.http1.refusals import Refusal
 
 PASS = {
-    b"/v2/models/digits/infer": Call("digits", infers=True),
+    b"/v2/models/digits/infer": Call("digits", infers=True, has_tensors=True),
     b"/v2/models/digits/generate": Call("digits", infers=True),
     b"/v2/models/digits/generate_stream": Call("digits", infers=True),
-    b"/v2/models/digits/versions/12/infer": Call("digits", infers=True),
-    b"/v2/models/digits/versions/1/ready": Call("digits", infers=False),
+    b"/v2/models/digits/versions/12/infer": Call("digits", infers=True, has_tensors=True, version="12"),
+    b"/v2/models/digits/versions/1/ready": Call("digits", infers=False, version="1"),
     b"/v2/models/digits/ready": Call("digits", infers=False),
     b"/v2/models/digits/config": Call("digits", infers=False),
     b"/v2/models/digits/stats": Call("digits", infers=False),
     b"/v2/models/digits": Call("digits", infers=False),
-    b"/v2/models/digits/versions/1": Call("digits", infers=False),
-    b"/v2/models/digits/infer?a=%20b": Call("digits", infers=True),
-    b"/v2/models/stats/infer": Call("stats", infers=True),
-    b"/v2/models/trace/infer": Call("trace", infers=True),
-    b"/v2/models/a.b/infer": Call("a.b", infers=True),
+    b"/v2/models/digits/versions/1": Call("digits", infers=False, version="1"),
+    b"/v2/models/digits/infer?a=%20b": Call("digits", infers=True, has_tensors=True),
+    b"/v2/models/stats/infer": Call("stats", infers=True, has_tensors=True),
+    b"/v2/models/trace/infer": Call("trace", infers=True, has_tensors=True),
+    b"/v2/models/a.b/infer": Call("a.b", infers=True, has_tensors=True),
 }
 
 

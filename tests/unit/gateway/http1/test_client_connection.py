@@ -54,11 +54,13 @@ class Ended:
 
     open = 0
     queued = 0
+    cache_hits = 0
+    cache_mismatches = 0
 
     def arrived(self) -> None:
         self.open += 1
 
-    def ended(self, outcome: Outcome, latency_s: float, pod: str) -> None:
+    def ended(self, outcome: Outcome, latency_s: float, pod: str, *, exempt: bool = False) -> None:
         self.open -= 1
 
     def rescued(self) -> None: ...

@@ -126,7 +126,7 @@ def test_sizes_that_are_refused() -> None:
 def test_a_plain_head_passes_byte_for_byte() -> None:
     head = INFER + b"X-Odd:  \t two  words\xe9 \r\ncontent-length: 12\r\n\r\n"
     assert read_request(head, LIMITS) == RequestHead(
-        call=Call("digits", infers=True),
+        call=Call("digits", infers=True, has_tensors=True),
         method=b"POST",
         target=b"/v2/models/digits/infer",
         length=12,

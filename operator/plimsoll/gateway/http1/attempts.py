@@ -1,0 +1,312 @@
+"""The attempts of one request: to an endpoint, perhaps to another one, and what became of it.
+
+The lower half of an `Exchange`: from the moment an endpoint is known. It speaks to connections to model servers.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from plimsoll.core.records.outcome import Outcome
+from plimsoll.core.routing.headers import ATTEMPT_HEADER, REVISION_HEADER
+from plimsoll.gateway.http1.answer_head import AnswerHead
+from plimsoll.gateway.http1.asker import Asker
+from plimsoll.gateway.http1.failures import is_failure, judged
+from plimsoll.gateway.http1.look import Look
+from plimsoll.gateway.http1.outcomes import outcome_of
+from plimsoll.gateway.http1.refusals import Reason, Refusal, written
+from plimsoll.gateway.http1.request_head import RequestHead
+from plimsoll.gateway.http1.shared import Shared, Uncounted
+from plimsoll.gateway.http1.upstream import Piece, UpstreamConnection
+from plimsoll.gateway.http1.waiting import Patience
+from plimsoll.gateway.targets import EndpointTarget, ModelTarget, Recorder, RevisionTarget
+
+CLOSE_LINE = b"connection: close\r\n"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+NO_EVIDENCE = Uncounted()
+_ANSWERED = (Outcome.SUCCEEDED, Outcome.CLIENT_FAULT)
+
+
+class Attempts:
+    """One request after the other.
+
+    Attributes:
+        active: There is a request whose answer has not ended.
+        complete: All of it has come in.
+        answering: The first byte of its answer is on the way to the client: from now on there is no second attempt.
+    """
+
+    __slots__ = (
+        "_attempt",
+        "_client",
+        "_endpoint",
+        "_extra",
+        "_head",
+        "_held",
+        "_invites",
+        "_keep",
+        "_look",
+        "_model",
+        "_on_candidate",
+        "_outcome",
+        "_patience",
+        "_recorded",
+        "_recorder",
+        "_replayable",
+        "_revision",
+        "_sent",
+        "_shared",
+        "_started",
+        "_ticket",
+        "_upstream",
+        "active",
+        "answering",
+        "complete",
+    )
+
+    def __init__(self, shared: Shared, client: Asker) -> None:
+        self._shared = shared
+        self._client = client
+        self._head: RequestHead
+        self._model: ModelTarget
+        self._revision: RevisionTarget | None = None
+        self._endpoint: EndpointTarget | None = None
+        self._upstream: UpstreamConnection | None = None
+        self._recorder: Recorder = NO_EVIDENCE
+        self._sent: list[Piece] = []
+        self._patience = Patience()
+        self._look: Look | None = None
+        self._extra = b""
+        self._held = 0
+        self._replayable = True
+        self._on_candidate = False
+        self._invites = False
+        self._recorded = True
+        self._keep = True
+        self._attempt = 1
+        self._ticket = 0
+        self._outcome = Outcome.SUCCEEDED
+        self._started = 0.0
+        self.active = False
+        self.answering = False
+        self.complete = False
+
+    # ---- for the connection to the model server ----------------------------------------------------------------------
+
+    def connected(self, connection: UpstreamConnection, ticket: int) -> bool:
+        """Takes a new connection; returns False when it is no longer wanted."""
+        if ticket != self._ticket or not self.active:
+            return False
+        self._client.hold(held=False)
+        self._load(connection)
+        return True
+
+    def not_connected(self, why: str, ticket: int) -> None:
+        """There is no connection to the endpoint."""
+        if ticket == self._ticket and self.active:
+            self.broken(why)
+
+    def upstream_stuffed(self, *, stuffed: bool) -> None:
+        """The model server reads slower than the request comes in; or no longer."""
+        self._client.hold(held=stuffed)
+
+    def informed(self, head: bytes) -> None:
+        """Passes an informational answer on."""
+        self._client.send_more(head)
+
+    def answered(self, head: AnswerHead, body: Piece) -> None:
+        """Passes a whole answer on, or asks stable where the candidate failed."""
+        self._upstream = None  # It may be another's from now on: the client's pace must not stop it.
+        outcome = outcome_of(head.status)
+        if outcome is not Outcome.SUCCEEDED:
+            if is_failure(head):
+                head, outcome = judged(head, bytes(body))
+                if self._on_candidate and outcome is not Outcome.CLIENT_FAULT and self._try_again(outcome):
+                    return
+        elif self._look is not None and self._revision is not None:
+            why = self._look.why_invalid(self._revision.route, head, body)
+            if why:
+                self._invalid(why)
+                return
+        self._send(head, body)
+        self._finish(outcome)
+
+    def answer_begins(self, head: AnswerHead, piece: Piece) -> None:
+        """Passes the beginning of an answer on; a failure in parts is the server's, whatever it says."""
+        upstream = self._upstream
+        self._outcome = Outcome.SERVER_FAULT if is_failure(head) else outcome_of(head.status)
+        if self._on_candidate and self._outcome is Outcome.SERVER_FAULT and self._try_again(self._outcome):
+            if upstream is not None:
+                upstream.close()
+            return
+        if self._look is not None and self._outcome is Outcome.SUCCEEDED and self._look.hold(head, piece):
+            return
+        self.answering = True
+        self._sent.clear()
+        self._send(head, piece)
+
+    def answer_goes_on(self, piece: Piece) -> None:
+        """Passes more of the answer's body on."""
+        if self._look is not None and self._look.holding:
+            self._look.add(piece)
+        else:
+            self._client.send_more(piece)
+
+    def answer_ends(self, piece: Piece) -> None:
+        """Passes the last of the answer's body on."""
+        if self._look is not None and self._look.holding:
+            self.answered(*self._look.whole(piece))
+            return
+        self._upstream = None  # As in `answered`.
+        self._client.send_more(piece)
+        self._finish(self._outcome)
+
+    def went_stale(self) -> None:
+        """Sends the request again over a new connection to the same endpoint: the server never saw it."""
+        self._upstream = None
+        if not self._replayable or self._endpoint is None or self._revision is None:
+            self.broken("the idle connection had been closed")
+            return
+        self._shared.meter.reconnected()
+        self._connect(self._revision, self._endpoint)
+
+    def broken(self, why: str) -> None:
+        """Tries once more where that is allowed; else tells the client."""
+        self._upstream = None
+        if not self.answering and self._try_again(Outcome.BROKEN):
+            return
+        self._abandon(Outcome.BROKEN)
+        self._end_with(Refusal(502, Reason.BROKEN, f"The model server gave no whole answer: {why}. Try again."))
+
+    # ---- within ------------------------------------------------------------------------------------------------------
+
+    def _go(self, revision: RevisionTarget, endpoint: EndpointTarget) -> None:
+        self._model.queue.enter(endpoint)
+        self._revision = revision
+        self._endpoint = endpoint
+        if self._look is not None:
+            self._look.sent()
+        if self._invites:
+            self.invite()
+        upstream = self._shared.pools.of(endpoint, revision.route.name).take()
+        if upstream is None:
+            self._connect(revision, endpoint)
+        else:
+            self._load(upstream)
+
+    def invite(self) -> None:
+        """Has the client send the body that it waits with."""
+        if self._invites:
+            self._invites = False
+            self._client.send_more(_CONTINUE)
+
+    def _connect(self, revision: RevisionTarget, endpoint: EndpointTarget) -> None:
+        self._ticket += 1
+        self._shared.pools.of(endpoint, revision.route.name).connect(self, self._ticket)
+
+    def _load(self, upstream: UpstreamConnection) -> None:
+        self._upstream = upstream
+        upstream.carry(self, self._started if self._attempt == 1 else monotonic(), to_head=self._head.method == b"HEAD")
+        for piece in self._sent:
+            upstream.send(piece)
+        self._bound_replay()
+
+    def _bound_replay(self) -> None:
+        if self._held > self._shared.limits.replay_bytes:
+            self._replayable = False
+            self._sent.clear()
+
+    def _try_again(self, outcome: Outcome) -> bool:
+        """Starts a second attempt where there is an endpoint for it, and records the first one's outcome."""
+        if self._attempt > 1 or not self._replayable:
+            return False
+        revision = self._model.stable
+        endpoint = revision.least_outstanding(but=self._endpoint) if revision is not None else None
+        if revision is None or endpoint is None:
+            return False
+        self._leave(outcome)
+        if self._look is not None:
+            self._look.elsewhere(revision.route)
+        self._attempt = 2
+        self._extra += b"%s: 2\r\n" % ATTEMPT_HEADER.encode()
+        self._shared.meter.retried()
+        self._go(revision, endpoint)
+        return True
+
+    def _invalid(self, sentence: str) -> None:
+        """Takes a success for the failure that it is."""
+        if not (self._on_candidate and self._try_again(Outcome.INVALID_OUTPUT)):
+            self._abandon(Outcome.INVALID_OUTPUT)
+            self._end_with(Refusal(502, Reason.INVALID_OUTPUT, sentence))
+
+    def _send(self, head: AnswerHead, piece: Piece) -> None:
+        keep = self._keep = self._head.keep_alive and not self._shared.draining
+        extra = self._extra if keep else self._extra + CLOSE_LINE
+        if self._look is not None:
+            extra += self._look.way()
+        self._client.send(head.forward[:-2] + extra + b"\r\n" if extra else head.forward, piece)
+
+    def _finish(self, outcome: Outcome) -> None:
+        now = monotonic()
+        endpoint, self._endpoint = self._endpoint, None
+        if not self._recorded:
+            self._ended(outcome, now, endpoint)
+        elif outcome in _ANSWERED:
+            self._recorder.rescued()
+        if endpoint is not None and self._revision is not None:
+            self._model.queue.leave(self._revision, endpoint)
+        self._over()
+        self._client.exchange_ended(now, keep=self._keep)
+
+    def _ended(self, outcome: Outcome, now: float, endpoint: EndpointTarget | None) -> None:
+        """Records what became of the arrival."""
+        self._recorded = True
+        pod = endpoint.endpoint.pod if endpoint is not None else ""
+        if self._look is None:
+            self._recorder.ended(outcome, now - self._started, pod)
+            return
+        self._recorder.cache_hits += self._look.is_hit
+        self._recorder.ended(outcome, now - self._started, pod, exempt=self._look.request.exempt)
+
+    def _leave(self, outcome: Outcome) -> None:
+        """Ends an attempt; the first one's outcome is the arrival's."""
+        endpoint, self._endpoint = self._endpoint, None
+        self._upstream = None
+        self._ticket += 1
+        self._client.hold(held=False)
+        if not self._recorded:
+            self._ended(outcome, monotonic(), endpoint)
+        if endpoint is not None and self._revision is not None:
+            self._model.queue.leave(self._revision, endpoint)
+
+    def _over(self, *, cancelled: bool = False) -> None:
+        """Lets go of the request."""
+        look, self._look = self._look, None
+        if look is not None:
+            look.end(cancelled=cancelled)
+        self._sent.clear()
+        self.active = False
+        if self._patience.held:
+            self._patience.end()
+
+    def _abandon(self, outcome: Outcome) -> None:
+        """Ends the exchange for good."""
+        if self._upstream is not None:
+            self._upstream.close()
+        self._leave(outcome)
+        self._over(cancelled=outcome is Outcome.CANCELLED)
+
+    def _end_with(self, refusal: Refusal) -> None:
+        if self.answering:
+            self._client.cut()
+        else:
+            self._refuse(refusal)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._over()
+        keep = self.complete and self._head.keep_alive and not self._shared.draining
+        more = b"" if keep else CLOSE_LINE
+        if self._revision is not None:
+            more += f"{REVISION_HEADER}: {self._revision.route.name}\r\n".encode() + self._extra
+        answer = written(refusal, more, bodiless=self._head.method == b"HEAD")
+        self._client.refuse(answer, refusal.reason, keep=keep)

@@ -1,0 +1,396 @@
+"""The attempts of one call: on a pod, perhaps on another one, to exactly one outcome for each arrival.
+
+The lower half of an `Exchange`: from the moment a pod is known. It speaks to the streams of pods.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plimsoll.core.records.grpc_status import Status, may_succeed_elsewhere, outcome_of
+from plimsoll.core.records.outcome import Outcome
+from plimsoll.gateway.http2 import refusals
+from plimsoll.gateway.http2.heads import RequestHead, ResponseHead
+from plimsoll.gateway.http2.look import Look
+from plimsoll.gateway.http2.methods import Method
+from plimsoll.gateway.http2.replay import Replay
+from plimsoll.gateway.http2.streams import CallerStream, PodStream
+from plimsoll.gateway.http2.violations import ErrorCode
+from plimsoll.gateway.http2.waiting import Place
+from plimsoll.gateway.targets import EndpointTarget, ModelTarget, RevisionTarget
+
+if TYPE_CHECKING:
+    from plimsoll.gateway.http2.switchboard import Switchboard
+
+NO_POD = "No pod of this model can take requests at the moment."
+
+
+class Attempts:
+    """One call.
+
+    Attributes:
+        started_at: When its head came, on the gateway's clock.
+        answered: The head of an answer went to the client: no second attempt any more.
+        holding: The head of an answer came, and nothing of it has gone to the client yet.
+        named: Its model was found, or it was refused.
+    """
+
+    __slots__ = (
+        "_attempt",
+        "_board",
+        "_body",
+        "_caller",
+        "_credited",
+        "_due_slot",
+        "_early",
+        "_ended",
+        "_endpoint",
+        "_first",
+        "_head",
+        "_look",
+        "_method",
+        "_model",
+        "_passed",
+        "_place",
+        "_pod",
+        "_recorded",
+        "_revision",
+        "_unprocessed",
+        "answered",
+        "holding",
+        "named",
+        "started_at",
+    )
+
+    def __init__(self, board: Switchboard, caller: CallerStream, head: RequestHead, now: float) -> None:
+        self._board = board
+        self._caller: CallerStream | None = caller
+        self._head = head
+        self._method: Method | None = None
+        self._body = Replay(board.replay, board.limits)
+        self._ended = False
+        self._passed = 0
+        self._credited = 0
+        self._model: ModelTarget | None = None
+        self._revision: RevisionTarget | None = None
+        self._first: RevisionTarget | None = None
+        self._recorded = False
+        self._endpoint: EndpointTarget | None = None
+        self._pod: PodStream | None = None
+        self._attempt = 1
+        self._unprocessed = 0
+        self._due_slot = -1
+        self._place: Place | None = None
+        self._look: Look | None = None
+        self._early = 0
+        self.started_at = now
+        self.answered = False
+        self.holding = False
+        self.named = False
+
+    # ---- the pod
+    def request_passed(self, size: int) -> None:
+        """The pod's connection took bytes; those of a second attempt were credited with the first."""
+        self._passed += size
+        more = self._passed - self._credited
+        caller = self._caller
+        if more > 0 and caller is not None:
+            self._credited = self._passed
+            caller.connection.credit(caller, more)
+
+    def opened(self, pod: PodStream) -> None:
+        """A stream to the pod is open: sends what has come so far."""
+        self._pod = pod
+        self._passed = 0
+        connection = pod.connection
+        chunks = self._body.chunks
+        connection.send_head(pod, self._head.block, ended=self._ended and not chunks)
+        for number, payload in enumerate(chunks, 1):
+            connection.send_data(pod, payload, ended=self._ended and number == len(chunks))
+
+    def pod_head(self, head: ResponseHead, *, ended: bool) -> bool:
+        """Takes the head of the answer, or its trailers. Returns False when it cannot stand here."""
+        if head.status is None:
+            if not ended or not (self.answered or self.holding):
+                return False
+            self._end_answer(head)
+        elif self.answered or self.holding:
+            return False
+        elif ended:
+            self._answer_of_one_head(head)
+        elif not head.is_interim:
+            if self._look is None:
+                self._begin_answer(head.block)
+            else:
+                self.holding = True
+                self._look.hold(head.block)
+        return True
+
+    def pod_data(self, payload: bytes, *, ended: bool) -> None:
+        """Takes bytes of the answer. DATA may end it, though gRPC's answers end with trailers."""
+        caller = self._caller
+        if caller is None:
+            return
+        if self.holding:
+            self._hold(payload, ended=ended)
+        else:
+            caller.connection.send_data(caller, payload, ended=ended)
+        if ended:
+            self._finish(outcome_of(None))
+
+    def answer_passed(self, size: int) -> None:
+        """The client's connection took bytes of the answer; those that were held were credited when they came."""
+        if self._early:
+            spared = min(self._early, size)
+            self._early -= spared
+            size -= spared
+        pod = self._pod
+        if pod is not None:
+            pod.connection.credit(pod, size)
+
+    def pod_reset(self, code: int) -> None:
+        """The pod, or its connection, ended the stream before the answer was whole."""
+        self._pod = None
+        if code == ErrorCode.REFUSED_STREAM:
+            self.not_processed()
+        else:
+            self.broken("The connection to the model pod broke before the answer was whole.")
+
+    def not_processed(self) -> None:
+        """The pod certainly did nothing with the call: it goes to another connection, and is not held against it."""
+        self._pod = None
+        revision = self._revision
+        if (
+            revision is None
+            or self.answered
+            or not self._body.is_whole
+            or self._unprocessed >= self._board.limits.unprocessed
+        ):
+            self.broken("The model pod takes no more calls.")
+            return
+        self._unprocessed += 1
+        self._board.counters.unprocessed += 1
+        tried = self._release()
+        endpoint = revision.least_outstanding(but=tried) or revision.least_outstanding()
+        if endpoint is not None:
+            self.go_to(endpoint)
+        elif not self.second_attempt(Outcome.SHED, is_broken=False):
+            self.shed(NO_POD)
+
+    def broken(self, message: str) -> None:
+        """The attempt failed without an answer."""
+        self._pod = None
+        if not self.second_attempt(Outcome.BROKEN, is_broken=True):
+            self._record(Outcome.BROKEN)
+            self._refuse(Status.UNAVAILABLE, message)
+
+    # ---- attempts
+    def expired(self) -> None:
+        """The caller's time is over."""
+        self._due_slot = -1
+        self._leave_pod(ErrorCode.CANCEL)
+        # That it waited for a pod until then is no evidence.
+        waits = self._place is not None and self._place.is_held
+        self._record(Outcome.SHED if waits else Outcome.TIMED_OUT)
+        self._refuse(
+            Status.DEADLINE_EXCEEDED, f"No whole answer within the {self._head.timeout_s:g} s that are granted."
+        )
+
+    def go_to(self, endpoint: EndpointTarget) -> None:
+        """Sends it to a pod."""
+        if self._model is not None:
+            self._model.queue.enter(endpoint)
+        self._endpoint = endpoint
+        if self._look is not None:
+            self.holding = False
+            self._early = 0
+            self._look.sent()
+        self._board.pool_of(endpoint).submit(self)
+
+    def shed(self, message: str, retry_after_s: int = 1) -> None:
+        """Refuses it for want of a pod."""
+        self._record(Outcome.SHED)
+        self._refuse(Status.UNAVAILABLE, message, retry_after_s)
+
+    def second_attempt(self, outcome: Outcome, *, is_broken: bool) -> bool:
+        """Starts it where it is allowed: a candidate's failure goes to stable, stable's broken connection elsewhere."""
+        model, revision, tried = self._model, self._revision, self._endpoint
+        if model is None or model.stable is None or self._method is None:
+            return False
+        if not self._method.may_repeat and outcome is not Outcome.SHED:
+            return False
+        if self._attempt > 1 or self.answered or not self._body.is_whole or self._caller is None:
+            return False
+        endpoint = None if revision is model.stable and not is_broken else model.stable.least_outstanding(but=tried)
+        if endpoint is None:
+            return False
+        self._record(outcome)
+        self._release()
+        if self._look is not None:
+            self._look.elsewhere(model.stable.route)
+        self._attempt = 2
+        self._revision = model.stable
+        self._board.counters.second_attempts += 1
+        self.go_to(endpoint)
+        return True
+
+    # ---- the answer
+    def _answer_of_one_head(self, head: ResponseHead) -> None:
+        if may_succeed_elsewhere(head.grpc_status):
+            self._detach_pod()
+            if self.second_attempt(outcome_of(head.grpc_status, head.message), is_broken=False):
+                return
+        self.answered = True
+        self._send_head(head.block + self._way(), ended=True)
+        self._finish(outcome_of(head.grpc_status, head.message))
+
+    def _begin_answer(self, block: bytes) -> None:
+        self._body.drop()
+        self.answered = True
+        self._send_head(block + self._way(), ended=False)
+
+    def _end_answer(self, head: ResponseHead) -> None:
+        if self.holding and self._look is not None:
+            if self._is_failure(self._look, head):
+                return
+            self._pass_held()
+        caller = self._caller
+        if caller is not None:
+            caller.connection.send_trailers(caller, head.block)
+        self._finish(outcome_of(head.grpc_status, head.message))
+
+    def _hold(self, payload: bytes, *, ended: bool) -> None:
+        """Takes more of an answer that is held; one that cannot be, goes."""
+        look, pod = self._look, self._pod
+        self._early += len(payload)
+        if pod is not None:
+            pod.connection.credit(pod, len(payload))
+        if look is None or not look.add(payload) or ended:
+            self._pass_held()
+        caller = self._caller
+        if ended and caller is not None:
+            caller.connection.send_data(caller, b"", ended=True)
+
+    def _pass_held(self) -> None:
+        """Passes on what was held."""
+        self.holding = False
+        look, caller = self._look, self._caller
+        if look is None or look.answer is None or caller is None:
+            return
+        block, chunks = look.head, look.answer.chunks
+        look.let_go()
+        self._begin_answer(block)
+        for chunk in chunks:
+            caller.connection.send_data(caller, chunk, ended=False)
+
+    def _is_failure(self, look: Look, head: ResponseHead) -> bool:
+        """Judges an answer that is whole and was held, and returns whether something else is done about it."""
+        revision = self._revision
+        outcome = outcome_of(head.grpc_status, head.message)
+        if outcome is Outcome.SUCCEEDED and revision is not None:
+            why = look.why_invalid(revision.route)
+            if not why:
+                return False
+            self._detach_pod()
+            if not self.second_attempt(Outcome.INVALID_OUTPUT, is_broken=False):
+                self._record(Outcome.INVALID_OUTPUT)
+                self._refuse(Status.INTERNAL, why)
+            return True
+        if not may_succeed_elsewhere(head.grpc_status):
+            return False
+        self._detach_pod()
+        return self.second_attempt(outcome, is_broken=False)
+
+    def _send_head(self, block: bytes, *, ended: bool) -> None:
+        caller = self._caller
+        if caller is not None:
+            caller.connection.send_head(caller, block, ended=ended)
+
+    def _refuse(self, status: Status, message: str, retry_after_s: int = 0) -> None:
+        """Answers in the pod's place: after an answer that had begun by ending it."""
+        self._board.counters.refused[status] += 1
+        if not self.answered:
+            extra = (refusals.retry_pushback(retry_after_s),) if retry_after_s else ()
+            way = self._way() if self._revision is not None else b""
+            self._answer_alone(refusals.trailers_only(status, message, extra) + way)
+            return
+        caller = self._caller
+        if caller is not None:
+            caller.connection.sender.give_up(caller)
+            caller.connection.send_trailers(caller, refusals.trailers(status, message))
+        self._close()
+
+    def _answer_alone(self, block: bytes) -> None:
+        self.answered = self.named = True
+        self._send_head(block, ended=True)
+        self._close()
+
+    def _way(self) -> bytes:
+        way = self._board.about_the_way(self._revision, self._attempt)
+        if self._look is not None:
+            way += self._look.way()
+        return way if self._place is None else way + self._place.said
+
+    # ---- the end
+    def _finish(self, outcome: Outcome) -> None:
+        self._record(outcome)
+        if self._attempt > 1 and outcome is Outcome.SUCCEEDED and self._first is not None and self._is_inference:
+            self._first.recorder.rescued()
+        self._close()
+
+    def _record(self, outcome: Outcome) -> None:
+        """Counts the first attempt's end, once."""
+        if self._recorded or self._first is None or not self._is_inference:
+            return
+        self._recorded = True
+        pod = self._endpoint.endpoint.pod if self._endpoint is not None else ""
+        latency_s = self._board.clock() - self.started_at
+        if self._look is None:
+            self._first.recorder.ended(outcome, latency_s, pod)
+            return
+        self._first.recorder.cache_hits += self._look.is_hit
+        self._first.recorder.ended(outcome, latency_s, pod, exempt=self._look.request.exempt)
+
+    def _detach_pod(self) -> None:
+        pod, self._pod = self._pod, None
+        if pod is not None:
+            pod.exchange = None
+
+    def _leave_pod(self, code: ErrorCode) -> None:
+        pod, self._pod = self._pod, None
+        if pod is not None:
+            pod.exchange = None
+            pod.connection.reset(pod, code)
+        elif self._endpoint is not None:
+            self._board.pool_of(self._endpoint).withdraw(self)
+
+    def _release(self) -> EndpointTarget | None:
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None and self._model is not None and self._revision is not None:
+            self._model.queue.leave(self._revision, endpoint)
+        return endpoint
+
+    def _close(self, *, cancelled: bool = False) -> None:
+        """Lets go of everything: links in a circle would wait for the garbage collector."""
+        self.named = True
+        self._release()
+        look, self._look = self._look, None
+        if look is not None:
+            look.end(cancelled=cancelled)
+        self._body.drop()
+        place, self._place = self._place, None
+        if place is not None:
+            place.leave()
+        if self._due_slot >= 0:
+            self._board.wheel.remove(self, self._due_slot)
+            self._due_slot = -1
+        pod, self._pod = self._pod, None
+        if pod is not None:
+            pod.exchange = None
+        caller, self._caller = self._caller, None
+        if caller is not None:
+            caller.exchange = None
+
+    @property
+    def _is_inference(self) -> bool:
+        return self._method is not None and self._method.is_inference

@@ -1,0 +1,252 @@
+"""One request of a model that is looked into, whatever it came over.
+
+read ─▶ rules ─┬▶ refused                            ┌─▶ given
+               └▶ look-up ─┬▶ kept ──────────────────┘
+                           ├▶ asked by another one ──┴─▶ (that one failed) ─┐
+                           └▶ new ─▶ sent ─▶ checked ─▶ stored              └▶ sent
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from plimsoll.api.requests_validation import OnInvalid
+from plimsoll.core.inference.elements import Nulls
+from plimsoll.core.inference.malformed import Fault, Malformed
+from plimsoll.core.inference.request import InferRequest
+from plimsoll.core.routing.table import RevisionRoute
+from plimsoll.core.validation.decision import Decision
+from plimsoll.core.validation.inputs import brings_not_finite
+from plimsoll.core.validation.problem import Kind, Problem, header_value, sentences
+from plimsoll.core.validation.rules import Rules
+from plimsoll.gateway.cache.caches import question
+from plimsoll.gateway.cache.model_cache import Errand
+from plimsoll.gateway.cache.store import Answer
+from plimsoll.gateway.inspection import Inspection, Subject
+
+_NOT_OURS: Final = frozenset({Fault.UNSUPPORTED, Fault.TOO_LARGE})
+"""Requests that are not read for these reasons may be right all the same: the model server judges."""
+_OF_ITSELF: Final = frozenset({Kind.NOT_FINITE, Kind.EMPTY, Kind.SIZE, Kind.UNREADABLE})
+"""What is wrong with an answer whatever was asked."""
+_NOTHING: Final[Mapping[str, int]] = {}
+
+Judge = Callable[[Mapping[str, int], int | None], tuple[Problem, ...]]
+"""Returns what is wrong with an answer, from the outputs that the request names and its batch."""
+
+
+class Looked(Protocol):
+    """The transport's side of a request."""
+
+    def send_on(self) -> None:
+        """Sends the request to a pod."""
+
+    def rewrite(self, request: InferRequest) -> None:
+        """Puts another request in the place of the one that came."""
+
+    def refuse(self, sentence: str) -> None:
+        """Ends it as the client's fault."""
+
+    def give(self, answer: Answer, request: InferRequest, how: How) -> bool:
+        """Answers it with what is kept; returns False where that cannot be written as the request wants it."""
+
+    def mismatched(self) -> None:
+        """Counts that the revision gave another answer than was kept of it."""
+
+    def read_request(self) -> InferRequest | None:
+        """Returns what it asks, read anew; None where it is not at hand, or cannot be read."""
+
+    def first_size(self) -> int | None:
+        """Returns the first dimension of the first input, as it seems at next to no cost; None where it does not."""
+
+
+How = str
+HIT: Final[How] = "hit"
+SHARED: Final[How] = "shared"
+MISS: Final[How] = "miss"
+RECHECK: Final[How] = "recheck"
+
+
+class Inspected:
+    """One request.
+
+    Attributes:
+        exempt: It is no evidence: an arm held its answer, it waited for another one's, or it brought the NaN that came
+            back.
+        said: Value of `x-plimsoll-invalid`, about the request.
+        how: What the cache did for it; empty where it was not asked.
+    """
+
+    __slots__ = ("_cache", "_call", "_errand", "_inspection", "_key", "_request", "exempt", "how", "said")
+
+    def __init__(self, inspection: Inspection, call: Looked) -> None:
+        self._inspection = inspection
+        self._call = call
+        self._request: InferRequest | None = None
+        self._cache = inspection.cache  # Kept to the end: another one may take its place meanwhile.
+        self._errand: Errand | None = None
+        self._key: bytes | None = None
+        self.exempt = False
+        self.said = ""
+        self.how: How = ""
+
+    # ---- the request
+    def consult(self, revision: RevisionRoute, read: Callable[[Nulls | None], InferRequest]) -> None:
+        """Decides what becomes of a request that is all there, and has it done.
+
+        Args:
+            revision: That was tossed for it.
+            read: Reads it, as `http_body.read_http` takes `nulls`; raises `Malformed`.
+        """
+        rules = revision.rules
+        judges = rules is not None and rules.on_invalid is not None
+        nulls: Nulls = {}
+        try:
+            request = read(nulls if judges else None)
+        except Malformed as malformed:
+            self._unread(malformed, rules if judges else None)
+            return
+        decision = rules.judged(request, nulls) if rules is not None else Decision(request)
+        self._note(Subject.REQUEST, decision.problems)
+        self.said = decision.header
+        if decision.refusal:
+            self._call.refuse(decision.refusal)
+            return
+        self._request = decision.request
+        if decision.filled:
+            self._call.rewrite(decision.request)
+        if not self._look_up(revision, decision.request):
+            self._call.send_on()
+
+    def _unread(self, malformed: Malformed, rules: Rules | None) -> None:
+        if rules is None or malformed.fault in _NOT_OURS:
+            self.unread(malformed.fault)
+        else:
+            problem = Problem(Kind.UNREADABLE, malformed.input, str(malformed))
+            self._note(Subject.REQUEST, (problem,))
+            if rules.on_invalid is not OnInvalid.FLAG:
+                self._call.refuse(problem.sentence)
+                return
+            self.said = header_value((problem,))
+        self._call.send_on()
+
+    def _look_up(self, revision: RevisionRoute, request: InferRequest) -> bool:
+        """Returns whether the request need not be sent now."""
+        cache = self._cache
+        asked = question(cache, self._inspection.route, revision, request) if cache is not None else None
+        if cache is None or asked is None:
+            return False
+        self.exempt = asked.exempt
+        found = cache.look_up(asked.key, self)
+        if found is None:
+            # Before it is known how the other one ends, or failures would count for more than successes.
+            self.exempt = True
+            self._key = asked.key
+            return True
+        if isinstance(found, Answer):
+            return self._call.give(found, request, HIT)
+        self._errand = found
+        self.how = RECHECK if found.kept is not None else MISS
+        return False
+
+    # ---- a request that waits for another one's answer
+    def answered(self, answer: Answer) -> None:
+        """Takes it."""
+        self._key = None
+        cache, request = self._cache, self._request
+        if cache is not None:
+            cache.shared(answer)
+        if request is None or not self._call.give(answer, request, SHARED):
+            self._call.send_on()
+
+    def lead(self) -> None:
+        """Sends its own request, and speaks for those that wait."""
+        key, self._key = self._key, None
+        if key is not None:
+            self._errand = Errand(key)
+            self.how = MISS
+        self._call.send_on()
+
+    def go_alone(self) -> None:
+        """Sends its own request."""
+        self._key = None
+        self._call.send_on()
+
+    # ---- the answer
+    def problems(self, rules: Rules, judge: Judge) -> tuple[Problem, ...]:
+        """Returns what is wrong with a success. The request is read only where something seems to be."""
+        request = self._request
+        batches = bool(rules.schema.max_batch_size)
+        if request is None:
+            found = judge(_NOTHING, self._call.first_size() if batches else None)
+            if not found:
+                return found
+            request = self._call.read_request()
+            if request is None:
+                return tuple(problem for problem in found if problem.kind in _OF_ITSELF)
+        self._request = request
+        asked = {output.name: output.classes for output in request.outputs}
+        return judge(asked, request.inputs[0].shape[0] if batches and request.inputs[0].shape else None)
+
+    def fails(self, rules: Rules, problems: tuple[Problem, ...]) -> str:
+        """Takes note of what is wrong with a success, and returns why it is a failure; empty where it is none."""
+        self._note(Subject.ANSWER, problems)
+        if not problems:
+            return ""
+        self.failed()
+        if self._request is not None and all(problem.kind is Kind.NOT_FINITE for problem in problems):
+            self.exempt = self.exempt or brings_not_finite(self._request, rules.checks)
+        if rules.fails_invalid_outputs:
+            return sentences(problems)
+        self.said = ", ".join(filter(None, (self.said, header_value(problems))))
+        return ""
+
+    def unread(self, why: str) -> None:
+        """Takes note of a request that passes without a look."""
+        self._inspection.passed[Subject.REQUEST, why] += 1
+
+    def unchecked(self, why: str) -> None:
+        """Takes note of an answer that passes without a look."""
+        self._inspection.passed[Subject.ANSWER, why] += 1
+
+    # ---- what others wait for
+    @property
+    def keeps(self) -> bool:
+        """The answer is wanted by the cache."""
+        return self._errand is not None
+
+    def succeeded(self, read: Callable[[], Answer]) -> None:
+        """Keeps a success, as far as it can be read; `read` raises `Malformed`."""
+        errand, cache = self._errand, self._cache
+        if errand is None or cache is None:
+            return
+        try:
+            answer = read()
+        except Malformed:
+            self.failed()
+            return
+        self._errand = None
+        if cache.landed(errand, answer):
+            self._call.mismatched()
+
+    def failed(self) -> None:
+        """Keeps nothing: it failed, or another revision will answer."""
+        errand, self._errand = self._errand, None
+        if errand is not None and self._cache is not None:
+            self._cache.failed(errand)
+
+    def over(self, *, cancelled: bool) -> None:
+        """The request has ended; `cancelled` by its client."""
+        errand, self._errand = self._errand, None
+        key, self._key = self._key, None
+        cache = self._cache
+        if cache is None:
+            return
+        if key is not None:
+            cache.leave(key, self)
+        if errand is not None:
+            (cache.abandoned if cancelled else cache.failed)(errand)
+
+    def _note(self, subject: Subject, problems: tuple[Problem, ...]) -> None:
+        for problem in problems:
+            self._inspection.invalid[subject, problem.kind] += 1
