@@ -65,6 +65,8 @@ MODULES: Final[Sequence[str]] = (
     "plimsoll.gateway.http2.upstream_pool",
     "plimsoll.gateway.http2.violations",
     "plimsoll.gateway.http2.waiting",
+    "plimsoll.gateway.inspected",
+    "plimsoll.gateway.inspection",
     "plimsoll.gateway.queue",
     "plimsoll.gateway.recording",
     "plimsoll.gateway.targets",

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +47,7 @@ CONFIGURATION = "two revisions (950:50 permille), 3 pods, records read by a cont
 def main() -> None:
     """Measures and prints."""
     given = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what it started ends too
     progress = Progress()
     found = programs(PACKAGES, progress)
     sources = [ROOT / "operator", ROOT]

@@ -11,7 +11,7 @@ from tests.scale.saying import say
 
 from plimsoll.core.preflight.leak import memory_slope
 
-_TURN_S = 5
+_TURN_S = 1
 _WARM_SHARE = 0.1
 """Of the requests: caches, pools and the allocator fill first."""
 
