@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import tritonclient.grpc as grpc_client
 import tritonclient.grpc.aio as grpc_aio_client
+import tritonclient.http as http_client
+import tritonclient.http.aio as http_aio_client
 from tests.support.grpc_gateway import revision, running_gateway, table
 from tests.support.http_gateway import gateway, pods
 from tests.support.planted_server import serving_planted
@@ -167,11 +169,6 @@ async def test_httpx(triton: LocalTriton) -> None:
 
 
 async def test_the_blocking_http_client(triton: LocalTriton, authorities: str) -> None:
-    pytest.importorskip(
-        "geventhttpclient", reason="tritonclient's HTTP form is an extra: pip install tritonclient[http]"
-    )
-    import tritonclient.http as http_client  # noqa: PLC0415 - without its extra it cannot be imported
-
     def use(address: str, headers: dict[str, str], **secure: Any) -> list[object]:
         with http_client.InferenceServerClient(address, **secure) as client:
             return [
@@ -196,11 +193,6 @@ async def test_the_blocking_http_client(triton: LocalTriton, authorities: str) -
 
 
 async def test_the_asyncio_http_client(triton: LocalTriton) -> None:
-    pytest.importorskip(
-        "geventhttpclient", reason="tritonclient's HTTP form is an extra: pip install tritonclient[http]"
-    )
-    import tritonclient.http.aio as http_aio_client  # noqa: PLC0415 - as above
-
     async def use(address: str, headers: dict[str, str], **secure: Any) -> list[object]:
         async with http_aio_client.InferenceServerClient(address, **secure) as client:
             answers = await asyncio.gather(
