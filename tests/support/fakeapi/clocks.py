@@ -15,7 +15,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 SETTLE_TURNS = 20
 """Turns of the event loop after which everything that follows from a wake-up has happened."""
 
-IDLE_TURNS = 4
+IDLE_TURNS = 8
 """Turns in a row with nothing to do but this, after which that is so earlier."""
 
 
