@@ -13,6 +13,7 @@ import prometheus_client
 from aiohttp import web
 
 from plimsoll.core.routing.table import RouteTable
+from plimsoll.gateway.asides import Asides
 from plimsoll.gateway.cache.caches import Caches
 from plimsoll.gateway.cache.memory import MemoryStore
 from plimsoll.gateway.config import GatewayConfig, Self
@@ -23,6 +24,7 @@ from plimsoll.gateway.http2 import refusals as http2_refusals
 from plimsoll.gateway.http2.listener import GrpcListener
 from plimsoll.gateway.http2.switchboard import Switchboard
 from plimsoll.gateway.inspection import Inspections
+from plimsoll.gateway.kinds import Kinds
 from plimsoll.gateway.parts import Listener, Parts
 from plimsoll.gateway.record_stream import Identity, RecordStream
 from plimsoll.gateway.recordings import Clocks, Recordings
@@ -58,7 +60,9 @@ class Assembly:
         if config.tls or config.keys:
             prometheus_client.REGISTRY.register(GuardMetrics(self._guards.figures))
         caches = Caches(lambda most: MemoryStore(most, time.monotonic), _TOSS, _mismatched)
+        self._asides = Asides()
         self._inspections = Inspections(caches)
+        self._kinds: Kinds | None = None
         prometheus_client.REGISTRY.register(InspectionMetrics(self._inspections.figures))
 
     def parts(self) -> Parts:
@@ -89,13 +93,19 @@ class Assembly:
         targets = routes.book.targets
         stream = self._stream = RecordStream(identity, self._recordings, _CLOCKS, routes.book.trust, targets.in_flight)
         routes.subscribe(lambda: stream.follow(_table(targets)))
+        self._kinds = Kinds(targets, self._inspections, self._asides)
         return stream.routes()
 
     async def _work(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._guards.run(), name="guards")
-            if self._stream:
-                group.create_task(self._stream.run(), name="records")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._guards.run(), name="guards")
+                if self._stream:
+                    group.create_task(self._stream.run(), name="records")
+                if self._kinds:
+                    group.create_task(self._kinds.run(), name="kinds")
+        finally:
+            await self._asides.aclose()
 
     def _close(self) -> None:
         if self._stream:

@@ -1,4 +1,4 @@
-"""What is looked at of a model's requests and answers: rules for values, and the cache. Most models have nothing of it.
+"""What is looked at of a model's requests and answers: values, cache, sequences. Of most models nothing is.
 
 One `Inspection` for each model that has, behind one attribute of its `ModelTarget`; a request of any other model pays
 for the look at that attribute.
@@ -17,6 +17,10 @@ from plimsoll.gateway.cache.caches import Caches
 from plimsoll.gateway.cache.model_cache import ModelCache
 from plimsoll.monitoring.inspection_metrics import CacheFigures, InspectionFigures
 
+SEQUENCES: Final = (
+    "This model keeps a state between the requests of a sequence, so all of them have to reach one replica. Send them "
+    "over one gRPC stream (ModelStreamInfer): a stream stays on its replica. Single requests would be spread."
+)
 READ: Final = Limits(body_bytes=1 << 20, parsed_bytes=256 << 10, looked_at=1 << 16)
 """How much of a request or an answer is read. JSON that is made to be slow takes 25 ms here, in which nobody else is
 served; an honest one of this size 2 ms."""
@@ -65,9 +69,10 @@ class Inspection:
         budget: For what is held.
         invalid: Requests and answers in which something was wrong, by subject and kind.
         passed: Requests and answers that passed without a look, by subject and reason.
+        stateful: Its revisions whose answers depend on the requests before.
     """
 
-    __slots__ = ("budget", "cache", "invalid", "passed", "route")
+    __slots__ = ("budget", "cache", "invalid", "passed", "route", "stateful")
 
     def __init__(self, route: ModelRoute, cache: ModelCache | None, budget: Budget) -> None:
         self.route = route
@@ -75,6 +80,7 @@ class Inspection:
         self.budget = budget
         self.invalid: Counter[tuple[str, str]] = Counter()
         self.passed: Counter[tuple[str, str]] = Counter()
+        self.stateful: frozenset[str] = frozenset()
 
     def reads_requests(self, revision: RevisionRoute) -> bool:
         """Tells whether requests for this revision are read before they are sent."""
@@ -84,6 +90,10 @@ class Inspection:
     def keeps(self, revision: RevisionRoute) -> bool:
         """Tells whether answers of this revision are kept."""
         return self.cache is not None and revision.cacheable
+
+    def is_stateful(self, revision: RevisionRoute) -> bool:
+        """Tells whether answers of this revision depend on the requests before."""
+        return revision.name in self.stateful
 
     def looks_at(self, revision: RevisionRoute) -> bool:
         """Tells whether anything is looked at of what is between clients and this revision."""
@@ -96,20 +106,25 @@ class Inspections:
     Args:
         caches: The caches.
         budget: For what is held.
+
+    Attributes:
+        stateful: Whether answers of a revision depend on the requests before, by its name; those that were asked.
     """
 
-    __slots__ = ("_budget", "_by_uid", "_caches")
+    __slots__ = ("_budget", "_by_uid", "_caches", "stateful")
 
     def __init__(self, caches: Caches, budget: Budget | None = None) -> None:
         self._caches = caches
         self._budget = budget or Budget()
         self._by_uid: dict[str, Inspection] = {}
+        self.stateful: dict[str, bool] = {}
 
     def of(self, route: ModelRoute) -> Inspection | None:
         """Returns what is looked at of a model under its new route; None where nothing is."""
         cache = self._caches.of(route)
         arms = [arm for arm in (route.stable, route.candidate) if arm is not None]
-        if not any(arm.rules is not None or (cache is not None and arm.cacheable) for arm in arms):
+        stateful = frozenset(arm.name for arm in arms if self.stateful.get(arm.name))
+        if not stateful and not any(arm.rules is not None or (cache is not None and arm.cacheable) for arm in arms):
             self._by_uid.pop(route.uid, None)
             return None
         inspection = self._by_uid.get(route.uid)
@@ -117,6 +132,7 @@ class Inspections:
             inspection = self._by_uid[route.uid] = Inspection(route, cache, self._budget)
         inspection.route = route
         inspection.cache = cache
+        inspection.stateful = stateful
         return inspection
 
     def figures(self) -> list[InspectionFigures]:

@@ -202,14 +202,18 @@ class ModelTarget:
         self.stable = self._follow(known, route.stable)
         self.candidate = self._follow(known, route.candidate)
         self.route = route
-        if self._inspections is not None:
-            self.inspection = self._inspections.of(route)
+        self.inspect()
         for left in known.values():
             self._leaving += left.update(RevisionRoute(left.route.name, 0))
             self.queue.abandon(left)
         if route.traffic is Traffic.STOPPED:
             self.queue.stop()
         self.queue.follow(route.limits)
+
+    def inspect(self) -> None:
+        """Finds out anew what is looked at of its requests and answers."""
+        if self._inspections is not None:
+            self.inspection = self._inspections.of(self.route)
 
     def in_flight(self) -> dict[str, int]:
         """Returns the unanswered requests of each pod that drains: they only become fewer, until it no longer drains.

@@ -15,7 +15,7 @@ from plimsoll.gateway.http1.refusals import Reason, Refusal, too_large
 from plimsoll.gateway.http1.request_head import RequestHead
 from plimsoll.gateway.http1.upstream import Piece
 from plimsoll.gateway.http1.waiting import refusal_of
-from plimsoll.gateway.inspection import Inspection
+from plimsoll.gateway.inspection import SEQUENCES, Inspection
 from plimsoll.gateway.queue import Rejection, Why
 from plimsoll.gateway.targets import EndpointTarget
 
@@ -170,13 +170,18 @@ class Exchange(Attempts):
                 self._recorder.arrived()
         if stopped:
             self._shed(Refusal(503, Reason.STOPPED, f"Traffic to {call.model} is stopped by its spec.", 10))
-        elif model.inspection is None or not (call.has_tensors and self._looks(model.inspection)):
+        elif model.inspection is None or not (call.infers and self._looks(call, model.inspection)):
             self._place(call)
 
-    def _looks(self, inspection: Inspection) -> bool:
+    def _looks(self, call: Call, inspection: Inspection) -> bool:
         """Has its look begin where there is anything to look at, and returns whether that goes on with it."""
         revision = self._revision
-        if revision is None or self._head.method != b"POST" or not inspection.looks_at(revision.route):
+        if revision is None or self._head.method != b"POST":
+            return False
+        if inspection.is_stateful(revision.route):
+            self.fault(Refusal(400, Reason.INVALID, SEQUENCES))
+            return True
+        if not (call.has_tensors and inspection.looks_at(revision.route)):
             return False
         self._look = Look(self, inspection, revision.route, self._head)
         return self._look.begin(complete=self.complete)

@@ -18,7 +18,7 @@ from plimsoll.gateway.http2.methods import NamedBy, Refused
 from plimsoll.gateway.http2.naming import name_by_host, name_by_message
 from plimsoll.gateway.http2.violations import ErrorCode
 from plimsoll.gateway.http2.waiting import Place
-from plimsoll.gateway.inspection import Inspection
+from plimsoll.gateway.inspection import SEQUENCES, Inspection
 from plimsoll.gateway.targets import RevisionTarget
 
 
@@ -108,7 +108,12 @@ class Exchange(Attempts):
     def _looks(self, inspection: Inspection, revision: RevisionTarget, name: str) -> bool:
         """Has its look begin where there is anything to look at, and returns whether that goes on with it."""
         repeats = self._method is not None and self._method.may_repeat
-        if not (self._is_inference and repeats and inspection.looks_at(revision.route)):
+        if not (self._is_inference and repeats):
+            return False
+        if inspection.is_stateful(revision.route):
+            self.fault(SEQUENCES)
+            return True
+        if not inspection.looks_at(revision.route):
             return False
         self._look = Look(self, self._board, inspection, revision.route, name)
         return self._look.begin(self._body.size, ended=self._ended)
