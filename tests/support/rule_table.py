@@ -257,7 +257,7 @@ def cel_rows() -> Iterator[Row]:
 
 
 def request_rows() -> Iterator[Row]:
-    """Rows about spec.requests and spec.overload."""
+    """Rows about spec.requests, spec.overload and spec.rollout."""
     yield from by_rule(
         "requests.maxBody: from 1 byte",
         {
@@ -278,6 +278,18 @@ def request_rows() -> Iterator[Row]:
             "the same, in other words": (spec(requests={"inputs": [{"name": "age", "min": "1000m", "max": 1}]}), True),
             "the least above the most": (spec(requests={"inputs": [{"name": "age", "min": 1, "max": "0.5"}]}), False),
             "the same below zero": (spec(requests={"inputs": [{"name": "age", "min": -1, "max": "-2"}]}), False),
+        },
+    )
+    yield from by_rule(
+        "rollout.shadow: at least 0.1%",
+        {
+            "no copies": (spec(rollout={}), True),
+            "a thousandth": (spec(rollout={"shadow": "0.1%"}), True),
+            "a thousandth, in more digits": (spec(rollout={"shadow": "00.100%"}), True),
+            "all": (spec(rollout={"shadow": "100%"}), True),
+            "nothing": (spec(rollout={"shadow": "0%"}), False),
+            "nothing, in more digits": (spec(rollout={"shadow": "00.000%"}), False),
+            "less than one of a block": (spec(rollout={"shadow": "0.099%"}), False),
         },
     )
     yield from by_rule(
@@ -482,6 +494,7 @@ def structural_rows() -> Iterator[Row]:
         "a body in words": (spec(requests={"maxBody": "64MB"}), "spec.requests.maxBody"),
         "a queue of 10,001": (spec(overload={"maxQueue": 10_001}), "spec.overload.maxQueue"),
         "a wait without a unit": (spec(overload={"maxWait": "5"}), "spec.overload.maxWait"),
+        "copies without a sign": (spec(rollout={"shadow": "5"}), "spec.rollout.shadow"),
         "an unknown action": (spec(overload={"action": "Ignore"}), "spec.overload.action"),
         "headroom without a sign": (spec(objective={"headroom": "50"}), "spec.objective.headroom"),
         "a mode that YAML 1.1 makes of off": (preflight(mode=False), "spec.preflight.mode"),
@@ -599,6 +612,7 @@ def everything() -> Manifest:
                 "onInvalidOutput": "Flag",
                 "inputs": [{"name": "age", "min": "-1.5", "max": 120, "default": "38", "notFinite": "Allow"}],
             },
+            "rollout": {"shadow": "5%"},
             "overload": {"maxQueue": 100, "maxWait": "2s", "action": "Reject"},
             "runtime": {
                 "image": f"nvcr.example:5000/nvidia/tritonserver@{DIGEST}",

@@ -38,6 +38,9 @@ class RoutedRevision(ApiModel):
     """Pods of it that get no new request, because they are about to go."""
     cacheable: bool | None = None
     """Its answers may be kept: spec.cache is there, and the preflight found the same answers each time."""
+    shadow_permille: Annotated[int | None, Field(ge=0, le=WHOLE)] = None
+    """Of the candidate: the largest share of the stable revision's requests of which it gets a copy, in parts per
+    thousand."""
 
 
 class Routing(ApiModel):

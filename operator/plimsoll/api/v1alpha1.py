@@ -29,6 +29,7 @@ from plimsoll.api.preflight import Objective, Preflight
 from plimsoll.api.preflight_status import PreflightStatus
 from plimsoll.api.requests import Overload, Requests
 from plimsoll.api.resources import Resources as Resources  # noqa: PLC0414 - part of the API, found here too
+from plimsoll.api.rollout import Rollout
 from plimsoll.api.routing import Routing, Traffic
 from plimsoll.api.vocabulary import Accelerator as Accelerator  # noqa: PLC0414 - part of the API, found here too
 from plimsoll.api.vocabulary import DataType
@@ -233,6 +234,8 @@ class ModelDeploymentSpec(ApiModel):
     Stopped: nowhere, every request is refused. Default Normal. Makes a new revision: no."""
     requests: Requests | None = None
     """What gateways take of clients. Makes a new revision: no."""
+    rollout: Rollout | None = None
+    """How a new revision takes over from the one that serves. Makes a new revision: no."""
     overload: Overload | None = None
     """What gateways do with requests while every pod has as many as it may. Makes a new revision: no."""
 

@@ -43,6 +43,7 @@ from plimsoll.core.render.manifest import Manifest
 from plimsoll.core.render.revision import render_revision
 from plimsoll.core.render.service import render_revision_service, render_stable_service
 from plimsoll.core.routing.publish import acknowledged, leads_to_gateway, newest_epoch, next_routing
+from plimsoll.core.routing.shadow import shadow_permille
 from plimsoll.core.status import Standing
 from plimsoll.core.world import Child, Deployment, Failure, FailureKind, Observed, ReplicasOwner, Revision
 from plimsoll.errors import Invalid, NotYet
@@ -202,7 +203,8 @@ class _Planner:
         candidate = self.target.revision.name if self.gate.open else None
         draining = {name: scaled.draining for name, scaled in self.scaled.items()}
         known, keeps = newest_epoch(self.observed), cacheable(self.observed)
-        return next_routing(before, known, self._selected(stable), candidate, draining, keeps)
+        shadow = shadow_permille(self.observed.object.spec.rollout)
+        return next_routing(before, known, self._selected(stable), candidate, draining, keeps, shadow)
 
     def _wanted(self, stable: str | None) -> Iterator[Deployment]:
         """Returns the Deployments that are to stay."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import secrets
 import time
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -29,8 +30,10 @@ from plimsoll.gateway.parts import Listener, Parts
 from plimsoll.gateway.record_stream import Identity, RecordStream
 from plimsoll.gateway.recordings import Clocks, Recordings
 from plimsoll.gateway.routes import Routes
+from plimsoll.gateway.shadows import Shadows
 from plimsoll.gateway.targets import Targets
 from plimsoll.gateway.tls import Application
+from plimsoll.monitoring.aside_metrics import AsideMetrics
 from plimsoll.monitoring.gateway_metrics import RequestMetrics
 from plimsoll.monitoring.guard_metrics import GuardMetrics
 from plimsoll.monitoring.inspection_metrics import InspectionMetrics
@@ -39,6 +42,7 @@ from plimsoll.version import VERSION
 _log = logging.getLogger(__name__)
 
 _TOSS: Final = random.Random().random  # noqa: S311 - which hits are computed again is no secret
+_KEY_BYTES: Final = 16
 _CLOCKS = Clocks(monotonic=time.monotonic, wall=time.time, cpu=time.process_time)
 
 
@@ -61,9 +65,12 @@ class Assembly:
             prometheus_client.REGISTRY.register(GuardMetrics(self._guards.figures))
         caches = Caches(lambda most: MemoryStore(most, time.monotonic), _TOSS, _mismatched)
         self._asides = Asides()
+        self._shadows = Shadows(self._asides, lambda: secrets.token_bytes(_KEY_BYTES))
         self._inspections = Inspections(caches)
+        self._inspections.copy_to(self._shadows.of)
         self._kinds: Kinds | None = None
         prometheus_client.REGISTRY.register(InspectionMetrics(self._inspections.figures))
+        prometheus_client.REGISTRY.register(AsideMetrics(self._shadows.figures))
 
     def parts(self) -> Parts:
         """Returns the makers."""
@@ -105,6 +112,7 @@ class Assembly:
                 if self._kinds:
                     group.create_task(self._kinds.run(), name="kinds")
         finally:
+            await self._shadows.aclose()
             await self._asides.aclose()
 
     def _close(self) -> None:

@@ -90,6 +90,11 @@ class Inspected:
         self.said = ""
         self.how: How = ""
 
+    @property
+    def asked(self) -> InferRequest | None:
+        """What it asks, as it was sent on; None where that was not read."""
+        return self._request
+
     # ---- the request
     def consult(self, revision: RevisionRoute, read: Callable[[Nulls | None], InferRequest]) -> None:
         """Decides what becomes of a request that is all there, and has it done.

@@ -1,4 +1,4 @@
-"""What is looked at of a model's requests and answers: values, cache, sequences. Of most models nothing is.
+"""What is looked at of a model's requests and answers: values, cache, copies, sequences. Of most models nothing is.
 
 One `Inspection` for each model that has, behind one attribute of its `ModelTarget`; a request of any other model pays
 for the look at that attribute.
@@ -7,11 +7,14 @@ for the look at that attribute.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
+from plimsoll.core.inference.answer import InferAnswer
 from plimsoll.core.inference.limits import Limits
+from plimsoll.core.inference.request import InferRequest
 from plimsoll.core.routing.table import ModelRoute, RevisionRoute
 from plimsoll.gateway.cache.caches import Caches
 from plimsoll.gateway.cache.model_cache import ModelCache
@@ -24,6 +27,8 @@ SEQUENCES: Final = (
 READ: Final = Limits(body_bytes=1 << 20, parsed_bytes=256 << 10, looked_at=1 << 16)
 """How much of a request or an answer is read. JSON that is made to be slow takes 25 ms here, in which nobody else is
 served; an honest one of this size 2 ms."""
+COPIED: Final = 256 << 10
+"""Bytes of a request and its answer together that are copied for a candidate."""
 HELD_TOTAL: Final = 64 << 20
 """Bytes of requests and answers that are held at a time, of all models together; those beyond pass as they come."""
 
@@ -60,6 +65,31 @@ class Budget:
         self.held -= size
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A request to stable that was answered.
+
+    Attributes:
+        request, answer: Read what was asked and what stable gave; raise `Malformed`.
+    """
+
+    request: Callable[[], InferRequest]
+    answer: Callable[[], InferAnswer]
+
+
+class Copies(Protocol):
+    """Has a candidate answer requests to stable, too."""
+
+    def wants(self) -> bool:
+        """Tosses for a request that could be copied, and returns whether it is to be."""
+
+    def dropped(self) -> None:
+        """Counts a request that was to be copied and is not."""
+
+    def send(self, copy: Copy) -> None:
+        """Sends it, when everything that waits now is done."""
+
+
 class Inspection:
     """One model's.
 
@@ -70,9 +100,10 @@ class Inspection:
         invalid: Requests and answers in which something was wrong, by subject and kind.
         passed: Requests and answers that passed without a look, by subject and reason.
         stateful: Its revisions whose answers depend on the requests before.
+        copies: Takes copies of requests for a candidate; None where none are wanted.
     """
 
-    __slots__ = ("budget", "cache", "invalid", "passed", "route", "stateful")
+    __slots__ = ("budget", "cache", "copies", "invalid", "passed", "route", "stateful")
 
     def __init__(self, route: ModelRoute, cache: ModelCache | None, budget: Budget) -> None:
         self.route = route
@@ -81,6 +112,7 @@ class Inspection:
         self.invalid: Counter[tuple[str, str]] = Counter()
         self.passed: Counter[tuple[str, str]] = Counter()
         self.stateful: frozenset[str] = frozenset()
+        self.copies: Copies | None = None
 
     def reads_requests(self, revision: RevisionRoute) -> bool:
         """Tells whether requests for this revision are read before they are sent."""
@@ -111,9 +143,10 @@ class Inspections:
         stateful: Whether answers of a revision depend on the requests before, by its name; those that were asked.
     """
 
-    __slots__ = ("_budget", "_by_uid", "_caches", "stateful")
+    __slots__ = ("_budget", "_by_uid", "_caches", "_copies_of", "stateful")
 
     def __init__(self, caches: Caches, budget: Budget | None = None) -> None:
+        self._copies_of: Callable[[ModelRoute], Copies] | None = None
         self._caches = caches
         self._budget = budget or Budget()
         self._by_uid: dict[str, Inspection] = {}
@@ -133,7 +166,21 @@ class Inspections:
         inspection.route = route
         inspection.cache = cache
         inspection.stateful = stateful
+        inspection.copies = self._copies(route)
         return inspection
+
+    def _copies(self, route: ModelRoute) -> Copies | None:
+        """Copies are made between revisions that are known to keep no state, or they would change the candidate's."""
+        stable, candidate = route.stable, route.candidate
+        if self._copies_of is None or stable is None or candidate is None or not candidate.shadow_permille:
+            return None
+        if self.stateful.get(stable.name, True) or self.stateful.get(candidate.name, True):
+            return None
+        return self._copies_of(route)
+
+    def copy_to(self, copies_of: Callable[[ModelRoute], Copies]) -> None:
+        """Has copies taken by what this returns for a model from its next route on; without it none are made."""
+        self._copies_of = copies_of
 
     def figures(self) -> list[InspectionFigures]:
         """Returns what metrics tell."""

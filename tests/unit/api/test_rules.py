@@ -79,6 +79,7 @@ def test_every_rule_names_its_field_and_says_more() -> None:
             "tolerance",
             "errorRate",
             "ttl",
+            "shadow",
         }
         assert way_out
 

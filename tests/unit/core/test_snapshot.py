@@ -73,6 +73,7 @@ OUTSIDE = {
     "requests": {"maxConcurrent": 8, "maxBody": "1Mi"},
     "overload": {"maxQueue": 10, "maxWait": "1s"},
     "cache": {"ttl": "1h"},
+    "rollout": {"shadow": "5%"},
     "objective": {"latency": [{"percentile": "99", "max": "200ms"}]},
     "preflight": {"budget": "1m", "golden": {"name": "golden", "key": "golden.json"}},
     "runtime.drain": "5m",

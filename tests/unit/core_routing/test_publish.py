@@ -46,6 +46,16 @@ def test_whose_answers_may_be_kept_is_published() -> None:
     assert next_routing(cached, 2, "r1", "r2", cacheable={"r1", "r0"}) == cached
 
 
+def test_the_share_of_copies_is_the_candidates_and_ends_with_it() -> None:
+    plain = next_routing(None, 0, "r1", "r2")
+    copied = next_routing(plain, 1, "r1", "r2", shadow=50)
+    assert (copied.epoch, [one.shadow_permille for one in copied.revisions]) == (2, [None, 50])
+    promoted = next_routing(copied, 2, "r2", "r2", shadow=50)
+    assert (promoted.epoch, promoted.revisions) == (3, [RoutedRevision(name="r2", weight_permille=1000)])
+    alone = next_routing(None, 0, None, "r2", shadow=50)
+    assert alone.revisions == [RoutedRevision(name="r2", weight_permille=0)], "there is nothing to copy"
+
+
 _NAMES = st.sampled_from(["r1", "r2", "r3"])
 
 

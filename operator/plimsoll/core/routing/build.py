@@ -55,6 +55,7 @@ class Share:
     weight_permille: int
     draining: frozenset[str] = frozenset()
     cacheable: bool = False
+    shadow_permille: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def route(model: str, held: Held, endpoints: Callable[[str], tuple[Endpoint, ...
 
     The candidate gets its weight only where the spec lets it, a live controller watches over it, and it has a pod to
     answer. If it gets any while stable has no pod left, it gets everything, for as long as that lasts. The weights of
-    the route add up to the whole.
+    the route add up to the whole. Copies of requests go to it under the same conditions.
 
     Args:
         model: Public model name.
@@ -150,9 +151,9 @@ def route(model: str, held: Held, endpoints: Callable[[str], tuple[Endpoint, ...
         trusted: A live controller has shaken hands with this process.
     """
     stable, candidate = _endpoints(held.stable, endpoints), _endpoints(held.candidate, endpoints)
-    weight = 0
+    weight = shadow = 0
     if held.candidate and candidate and trusted and held.traffic is Traffic.NORMAL:
-        weight = held.candidate.weight_permille
+        weight, shadow = held.candidate.weight_permille, held.candidate.shadow_permille
     if weight and not stable:
         weight = WHOLE
     return ModelRoute(
@@ -161,22 +162,25 @@ def route(model: str, held: Held, endpoints: Callable[[str], tuple[Endpoint, ...
         held.epoch,
         held.traffic,
         stable=_revision(held, held.stable, WHOLE - weight, stable),
-        candidate=_revision(held, held.candidate, weight, candidate),
+        candidate=_revision(held, held.candidate, weight, candidate, shadow),
         limits=held.limits,
         cache=held.cache,
     )
 
 
-def _revision(held: Held, share: Share | None, weight: int, endpoints: tuple[Endpoint, ...]) -> RevisionRoute | None:
+def _revision(
+    held: Held, share: Share | None, weight: int, endpoints: tuple[Endpoint, ...], shadow: int = 0
+) -> RevisionRoute | None:
     if share is None:
         return None
     rules = next((rules for rules in held.rules if rules.revision == share.revision), None)
-    return RevisionRoute(share.revision, weight, endpoints, share.draining, share.cacheable, rules)
+    return RevisionRoute(share.revision, weight, endpoints, share.draining, share.cacheable, rules, shadow)
 
 
 def _share(revision: RoutedRevision) -> Share:
     draining = frozenset(revision.draining or ())
-    return Share(revision.name, revision.weight_permille, draining, bool(revision.cacheable))
+    cacheable, shadow = bool(revision.cacheable), revision.shadow_permille or 0
+    return Share(revision.name, revision.weight_permille, draining, cacheable, shadow)
 
 
 def _endpoints(share: Share | None, endpoints: Callable[[str], tuple[Endpoint, ...]]) -> tuple[Endpoint, ...]:

@@ -25,6 +25,7 @@ def next_routing(
     candidate: str | None,
     draining: Mapping[str, Sequence[str]] = MappingProxyType({}),
     cacheable: Collection[str] | None = None,
+    shadow: int | None = None,
 ) -> Routing:
     """Returns the routing to publish: the present one where nothing changes, else one with a higher epoch.
 
@@ -35,6 +36,7 @@ def next_routing(
         candidate: The revision that may get requests beside it, None without one.
         draining: Pods that get no new request, by revision and in ascending order.
         cacheable: Revisions whose answers may be kept; None where nothing asks for a cache.
+        shadow: Share of the requests of which the candidate gets a copy, in parts per thousand; None for none.
     """
     weights = {candidate: 0, serving: WHOLE}
     revisions = [
@@ -43,6 +45,7 @@ def next_routing(
             weight_permille=weights[name],
             draining=list(draining.get(name, ())) or None,
             cacheable=None if cacheable is None else name in cacheable,
+            shadow_permille=shadow if serving and name != serving else None,
         )
         for name in dict.fromkeys((serving, candidate))
         if name

@@ -41,6 +41,7 @@ class RevisionRoute:
         draining: Names of pods that get no new request because they are about to go.
         cacheable: Its answers may be kept.
         rules: What its requests and answers have to be; None where its interface is not known.
+        shadow_permille: Share of the stable revision's requests of which it gets a copy, in parts per thousand.
     """
 
     name: str
@@ -49,6 +50,7 @@ class RevisionRoute:
     draining: frozenset[str] = frozenset()
     cacheable: bool = False
     rules: Rules | None = None
+    shadow_permille: int = 0
 
 
 @dataclass(frozen=True, slots=True)

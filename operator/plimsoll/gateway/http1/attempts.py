@@ -128,6 +128,8 @@ class Attempts:
             if why:
                 self._invalid(why)
                 return
+            if self._attempt == 1 and not self._on_candidate:
+                self._look.passes(head, body)
         self._send(head, body)
         self._finish(outcome)
 

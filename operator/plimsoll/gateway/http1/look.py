@@ -11,6 +11,7 @@ from functools import partial
 from time import monotonic
 from typing import Final, Protocol
 
+from plimsoll.core.inference.answer import InferAnswer
 from plimsoll.core.inference.elements import Nulls
 from plimsoll.core.inference.encodings import decoded
 from plimsoll.core.inference.http_answer import read_http_answer, write_http_answer
@@ -29,7 +30,7 @@ from plimsoll.gateway.http1.refusals import Reason, Refusal
 from plimsoll.gateway.http1.request_head import RequestHead
 from plimsoll.gateway.http1.upstream import Piece
 from plimsoll.gateway.inspected import HIT, How, Inspected
-from plimsoll.gateway.inspection import READ, Inspection
+from plimsoll.gateway.inspection import COPIED, READ, Copy, Inspection
 
 _SHAPE: Final = re.compile(rb'"shape" ?: ?\[ ?([0-9]{1,9})')
 _HEADER_LENGTH: Final = re.compile(rb"\r\ninference-header-content-length:[ \t]*([^\r]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
@@ -144,18 +145,7 @@ class Look:
         message = self._exchange.whole_request()
         if message is None:
             raise Malformed(Fault.TOO_LARGE, "The request is not at hand.")
-        head = self._head
-        body = message[len(head.forward) :]
-        if head.length == CHUNKED:
-            body = unchunked(body)
-        sizes = _HEADER_LENGTH.findall(head.forward)
-        encodings = _ENCODING.findall(head.forward)
-        if len(sizes) > 1 or len(encodings) > 1 or not all(map(_LENGTH.fullmatch, sizes)):
-            raise Malformed(Fault.BAD_ENCODING, "Say once how the body is encoded, and how long its JSON is.")
-        plain = decoded(body, encodings[0].decode("latin-1") if encodings else "", READ)
-        length = int(sizes[0]) if sizes else None
-        version = head.call.version if not isinstance(head.call, Refusal) else ""
-        return read_http(plain, length, version=version, limits=READ, nulls=nulls)
+        return _request_in(self._head, message, nulls)
 
     # ---- for `Inspected` -----------------------------------------------------------------------------------------
 
@@ -268,8 +258,20 @@ class Look:
         return ""
 
     def _answer_of(self, head: AnswerHead, data: bytes) -> Answer:
-        plain, length = opened(head, data)
-        return Answer(read_http_answer(plain, length, READ), monotonic() - self._sent_at)
+        return Answer(_answer_in(head, data), monotonic() - self._sent_at)
+
+    def passes(self, head: AnswerHead, body: Piece) -> None:
+        """Stable's success is about to go to the client: a copy of the request may go to the candidate behind it."""
+        copies = self._inspection.copies
+        if copies is None or not copies.wants():
+            return
+        message = self._exchange.whole_request()
+        if message is None or len(message) + len(body) > COPIED:
+            copies.dropped()
+            return
+        request = self.request.asked
+        asked = partial(_request_in, self._head, message, None) if request is None else partial(_itself, request)
+        copies.send(Copy(asked, partial(_answer_in, head, bytes(body))))
 
     def way(self) -> bytes:
         """Returns our header lines about it, for the answer."""
@@ -314,3 +316,28 @@ class Look:
     def _give_back(self) -> None:
         self._inspection.budget.give(self._taken)
         self._taken = 0
+
+
+def _request_in(head: RequestHead, message: bytes, nulls: Nulls | None) -> InferRequest:
+    """Returns what a whole request asks; raises `Malformed`."""
+    body = message[len(head.forward) :]
+    if head.length == CHUNKED:
+        body = unchunked(body)
+    sizes = _HEADER_LENGTH.findall(head.forward)
+    encodings = _ENCODING.findall(head.forward)
+    if len(sizes) > 1 or len(encodings) > 1 or not all(map(_LENGTH.fullmatch, sizes)):
+        raise Malformed(Fault.BAD_ENCODING, "Say once how the body is encoded, and how long its JSON is.")
+    plain = decoded(body, encodings[0].decode("latin-1") if encodings else "", READ)
+    length = int(sizes[0]) if sizes else None
+    version = head.call.version if not isinstance(head.call, Refusal) else ""
+    return read_http(plain, length, version=version, limits=READ, nulls=nulls)
+
+
+def _answer_in(head: AnswerHead, data: bytes) -> InferAnswer:
+    """Returns what a whole success says; raises `Malformed`."""
+    plain, length = opened(head, data)
+    return read_http_answer(plain, length, READ)
+
+
+def _itself(request: InferRequest) -> InferRequest:
+    return request

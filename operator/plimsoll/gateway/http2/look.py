@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
+from plimsoll.core.inference.answer import InferAnswer
 from plimsoll.core.inference.elements import Nulls
 from plimsoll.core.inference.encodings import message_of
 from plimsoll.core.inference.grpc_answer import read_grpc_answer, write_grpc_answer
@@ -21,7 +22,7 @@ from plimsoll.gateway.cache.store import Answer
 from plimsoll.gateway.http2 import refusals
 from plimsoll.gateway.http2.checked_answers import HeldMessage, framed
 from plimsoll.gateway.inspected import HIT, How, Inspected
-from plimsoll.gateway.inspection import READ, Inspection
+from plimsoll.gateway.inspection import COPIED, READ, Copy, Inspection
 
 if TYPE_CHECKING:
     from plimsoll.gateway.http2.switchboard import Switchboard
@@ -137,9 +138,9 @@ class Look:
 
     def _read_as(self, _nulls: Nulls | None) -> InferRequest:
         data = self._call.whole_request()
-        if data is None or data[:1] == b"\1":
-            raise Malformed(Fault.UNSUPPORTED, "The request is compressed, or not at hand.")
-        return read_grpc(message_of(data, limits=READ), READ)
+        if data is None:
+            raise Malformed(Fault.UNSUPPORTED, "The request is not at hand.")
+        return _request_in(data)
 
     # ---- for `Inspected`
     def send_on(self) -> None:
@@ -223,7 +224,20 @@ class Look:
         return ""
 
     def _answer_of(self, data: bytes) -> Answer:
-        return Answer(read_grpc_answer(message_of(data, limits=READ), READ), self._board.clock() - self._sent_at)
+        return Answer(_answer_in(data), self._board.clock() - self._sent_at)
+
+    def passes(self) -> None:
+        """Stable's success is about to go to the client: a copy of the request may go to the candidate behind it."""
+        copies, answer = self._inspection.copies, self.answer
+        if copies is None or answer is None or not copies.wants():
+            return
+        asked, given = self._call.whole_request(), b"".join(answer.chunks)
+        if asked is None or len(asked) + len(given) > COPIED:
+            copies.dropped()
+            return
+        request = self.request.asked
+        read = partial(_request_in, asked) if request is None else partial(_itself, request)
+        copies.send(Copy(read, partial(_answer_in, given)))
 
     def way(self) -> bytes:
         """Returns our fields about it, encoded, for the head of the answer."""
@@ -265,3 +279,19 @@ class Look:
     def _give_back(self) -> None:
         self._inspection.budget.give(self._taken)
         self._taken = 0
+
+
+def _request_in(data: bytes) -> InferRequest:
+    """Returns what the DATA of a whole request asks; raises `Malformed`."""
+    if data[:1] == b"\1":
+        raise Malformed(Fault.UNSUPPORTED, "The request is compressed.")
+    return read_grpc(message_of(data, limits=READ), READ)
+
+
+def _answer_in(data: bytes) -> InferAnswer:
+    """Returns what the DATA of a whole success says; raises `Malformed`."""
+    return read_grpc_answer(message_of(data, limits=READ), READ)
+
+
+def _itself(request: InferRequest) -> InferRequest:
+    return request
