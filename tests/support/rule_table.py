@@ -271,6 +271,15 @@ def request_rows() -> Iterator[Row]:
         },
     )
     yield from by_rule(
+        "requests.keepWarm: from 10s to 24h",
+        {
+            "the least": (spec(requests={"keepWarm": "10s"}), True),
+            "the most, in other words": (spec(requests={"keepWarm": "23h60m"}), True),
+            "too little": (spec(requests={"keepWarm": "9s999ms"}), False),
+            "a millisecond too much": (spec(requests={"keepWarm": "24h1ms"}), False),
+        },
+    )
+    yield from by_rule(
         "requests.inputs: min is at most max",
         {
             "one bound": (spec(requests={"inputs": [{"name": "age", "min": "-1"}]}), True),
@@ -492,6 +501,7 @@ def structural_rows() -> Iterator[Row]:
         ),
         "room for no request": (spec(requests={"maxConcurrent": 0}), "spec.requests.maxConcurrent"),
         "a body in words": (spec(requests={"maxBody": "64MB"}), "spec.requests.maxBody"),
+        "an idle time without a unit": (spec(requests={"keepWarm": "300"}), "spec.requests.keepWarm"),
         "a queue of 10,001": (spec(overload={"maxQueue": 10_001}), "spec.overload.maxQueue"),
         "a wait without a unit": (spec(overload={"maxWait": "5"}), "spec.overload.maxWait"),
         "copies without a sign": (spec(rollout={"shadow": "5"}), "spec.rollout.shadow"),
@@ -608,6 +618,7 @@ def everything() -> Manifest:
             "requests": {
                 "maxConcurrent": 32,
                 "maxBody": "16Mi",
+                "keepWarm": "5m",
                 "onInvalid": "Impute",
                 "onInvalidOutput": "Flag",
                 "inputs": [{"name": "age", "min": "-1.5", "max": 120, "default": "38", "notFinite": "Allow"}],

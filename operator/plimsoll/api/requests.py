@@ -17,6 +17,7 @@ from plimsoll.api.resources import cel_quantity
 
 MOST_BODY = "1Gi"
 """What the gateway's own limit is: nothing larger is even begun."""
+LEAST_IDLE, MOST_IDLE = parse_duration("10s"), parse_duration("24h")
 _NO_TIME, MOST_WAIT = parse_duration("0s"), parse_duration("30s")
 """Half of what the gateway gives an answer altogether, so that the model has the other half."""
 MOST_QUEUED = 10_000
@@ -39,6 +40,15 @@ class Requests(InputChecks):
             holds=lambda requests: 1 <= value_of(requests.max_body) <= value_of(MOST_BODY),
             path=".maxBody",
         ),
+        Rule(
+            cel="!has(self.keepWarm) || (duration(self.keepWarm) >= duration('10s') && "
+            "duration(self.keepWarm) <= duration('24h'))",
+            message="requests.keepWarm: from 10s to 24h; to send nothing, remove it",
+            holds=lambda requests: (
+                requests.keep_warm is None or LEAST_IDLE <= parse_duration(requests.keep_warm) <= MOST_IDLE
+            ),
+            path=".keepWarm",
+        ),
     )
 
     max_concurrent: Annotated[int | None, Field(ge=1, le=1_000_000)] = None
@@ -47,6 +57,9 @@ class Requests(InputChecks):
     max_body: Quantity = "64Mi"
     """Largest body of a request, as it comes: HTTP says 413 to a larger one, gRPC RESOURCE_EXHAUSTED. Default 64Mi, at
     most 1Gi. Makes a new revision: no."""
+    keep_warm: Duration | None = None
+    """After how long without a request a pod gets a small one from a gateway, so that the next user finds it warm; from
+    10s to 24h. It is no evidence and not recorded. Without it none is sent. Makes a new revision: no."""
 
 
 class Overload(ApiModel):

@@ -7,7 +7,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 import prometheus_client
@@ -33,7 +33,8 @@ from plimsoll.gateway.routes import Routes
 from plimsoll.gateway.shadows import Shadows
 from plimsoll.gateway.targets import Targets
 from plimsoll.gateway.tls import Application
-from plimsoll.monitoring.aside_metrics import AsideMetrics
+from plimsoll.gateway.warmth import KeepWarm
+from plimsoll.monitoring.aside_metrics import AsideMetrics, WarmthFigures
 from plimsoll.monitoring.gateway_metrics import RequestMetrics
 from plimsoll.monitoring.guard_metrics import GuardMetrics
 from plimsoll.monitoring.inspection_metrics import InspectionMetrics
@@ -69,8 +70,9 @@ class Assembly:
         self._inspections = Inspections(caches)
         self._inspections.copy_to(self._shadows.of)
         self._kinds: Kinds | None = None
+        self._warmth: KeepWarm | None = None
         prometheus_client.REGISTRY.register(InspectionMetrics(self._inspections.figures))
-        prometheus_client.REGISTRY.register(AsideMetrics(self._shadows.figures))
+        prometheus_client.REGISTRY.register(AsideMetrics(self._shadows.figures, self._warmed))
 
     def parts(self) -> Parts:
         """Returns the makers."""
@@ -101,6 +103,7 @@ class Assembly:
         stream = self._stream = RecordStream(identity, self._recordings, _CLOCKS, routes.book.trust, targets.in_flight)
         routes.subscribe(lambda: stream.follow(_table(targets)))
         self._kinds = Kinds(targets, self._inspections, self._asides)
+        self._warmth = KeepWarm(targets, self._asides, self._me.pod, time.time, self._inspections.stateful)
         return stream.routes()
 
     async def _work(self) -> None:
@@ -111,9 +114,14 @@ class Assembly:
                     group.create_task(self._stream.run(), name="records")
                 if self._kinds:
                     group.create_task(self._kinds.run(), name="kinds")
+                if self._warmth:
+                    group.create_task(self._warmth.run(), name="keep-warm")
         finally:
             await self._shadows.aclose()
             await self._asides.aclose()
+
+    def _warmed(self) -> Iterable[WarmthFigures]:
+        return self._warmth.figures() if self._warmth else ()
 
     def _close(self) -> None:
         if self._stream:

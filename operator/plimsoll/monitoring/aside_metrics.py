@@ -27,17 +27,35 @@ class ShadowFigures:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class WarmthFigures:
+    """Requests of the gateway's own to idle pods of one model since the process started.
+
+    Attributes:
+        model: Its public name.
+        result: What became of them.
+        count: How many.
+    """
+
+    model: str
+    result: str
+    count: int
+
+
 class AsideMetrics(Collector):
     """Register it once.
 
     Labels are bounded: models of one namespace, their candidates, and results that the code lists.
 
     Args:
-        copies: Returns those of all models.
+        copies, warmed: Return those of all models.
     """
 
-    def __init__(self, copies: Callable[[], Iterable[ShadowFigures]]) -> None:
+    def __init__(
+        self, copies: Callable[[], Iterable[ShadowFigures]], warmed: Callable[[], Iterable[WarmthFigures]]
+    ) -> None:
         self._copies = copies
+        self._warmed = warmed
 
     @override
     def collect(self) -> Iterable[Metric]:
@@ -48,4 +66,11 @@ class AsideMetrics(Collector):
         )
         for one in self._copies():
             copies.add_metric([one.model, one.revision, one.result], one.count)
-        return [copies]
+        warmed = CounterMetricFamily(
+            "plimsoll_gateway_keep_warm",
+            "Idle pods that this gateway saw to, by what became of it.",
+            labels=["model", "result"],
+        )
+        for other in self._warmed():
+            warmed.add_metric([other.model, other.result], other.count)
+        return [copies, warmed]

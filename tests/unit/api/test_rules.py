@@ -80,6 +80,7 @@ def test_every_rule_names_its_field_and_says_more() -> None:
             "errorRate",
             "ttl",
             "shadow",
+            "keepWarm",
         }
         assert way_out
 

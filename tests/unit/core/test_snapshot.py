@@ -70,7 +70,7 @@ OUTSIDE = {
     "model.credentials": {"secretRef": {"name": "other"}, "caConfigMapRef": {"name": "ca"}},
     "replicas": 7,
     "traffic": "StableOnly",
-    "requests": {"maxConcurrent": 8, "maxBody": "1Mi"},
+    "requests": {"maxConcurrent": 8, "maxBody": "1Mi", "keepWarm": "5m"},
     "overload": {"maxQueue": 10, "maxWait": "1s"},
     "cache": {"ttl": "1h"},
     "rollout": {"shadow": "5%"},

@@ -37,6 +37,7 @@ def test_a_spec_that_states_nothing() -> None:
         ({"requests": {"maxBody": "1Mi"}}, RequestLimits(max_body=MIB)),
         ({"requests": {"maxBody": 100}}, RequestLimits(max_body=100)),
         ({"requests": {"maxBody": "1500m"}}, RequestLimits(max_body=1)),
+        ({"requests": {"keepWarm": "1m30s"}}, RequestLimits(keep_warm_s=90)),
         ({"overload": {"maxQueue": 0}}, RequestLimits(max_queue=0)),
         ({"overload": {"maxWait": "1s500ms"}}, RequestLimits(max_wait_s=1.5)),
         ({"objective": promising("200ms")}, RequestLimits(promise_s=0.2)),
@@ -52,3 +53,4 @@ def test_what_newer_rules_admit_is_kept_as_far_as_this_program_can() -> None:
     newer = {"requests": {"maxBody": "2Ti"}, "overload": {"maxWait": "1h"}}
     assert made(**newer) == RequestLimits(max_body=1024 * MIB, max_wait_s=30)
     assert made(requests={"maxBody": "0"}) == RequestLimits(max_body=1)
+    assert made(requests={"keepWarm": "1ms"}) == RequestLimits(keep_warm_s=10)

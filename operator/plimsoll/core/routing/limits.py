@@ -8,10 +8,11 @@ from typing import Final
 from plimsoll.api.base import parse_duration
 from plimsoll.api.preflight import Objective
 from plimsoll.api.quantity import parse_quantity
-from plimsoll.api.requests import MOST_BODY, MOST_QUEUED, MOST_WAIT, Overload, Requests
+from plimsoll.api.requests import LEAST_IDLE, MOST_BODY, MOST_QUEUED, MOST_WAIT, Overload, Requests
 
 OUTSTANDING: Final = 64
 """Requests that a gateway leaves with one pod: what the preflight measures capacity with, too."""
+_LEAST_IDLE_S: Final = LEAST_IDLE.total_seconds()
 _MOST_WAIT_S: Final = MOST_WAIT.total_seconds()
 _MOST_BODY: Final = int(parse_quantity(MOST_BODY) or 0)
 
@@ -27,6 +28,7 @@ class RequestLimits:
         max_queue: Requests that may wait.
         max_wait_s: Longest wait that the spec states, in seconds; None when it states none.
         promise_s: Strictest latency of the objective, in seconds; None without one.
+        keep_warm_s: Idle time after which a pod gets a request of the gateway's own, in seconds; None: never.
     """
 
     outstanding: int = OUTSTANDING
@@ -35,6 +37,7 @@ class RequestLimits:
     max_queue: int = 256
     max_wait_s: float | None = None
     promise_s: float | None = None
+    keep_warm_s: float | None = None
 
 
 def limits_of(requests: Requests | None, overload: Overload | None, objective: Objective | None) -> RequestLimits:
@@ -46,6 +49,7 @@ def limits_of(requests: Requests | None, overload: Overload | None, objective: O
     requests, overload = requests or Requests(), overload or Overload()
     body = parse_quantity(requests.max_body)
     wait_s = parse_duration(overload.max_wait).total_seconds() if overload.max_wait else None
+    idle_s = parse_duration(requests.keep_warm).total_seconds() if requests.keep_warm else None
     promised = [parse_duration(line.max).total_seconds() for line in (objective.latency or ())] if objective else []
     return RequestLimits(
         max_concurrent=requests.max_concurrent,
@@ -53,4 +57,5 @@ def limits_of(requests: Requests | None, overload: Overload | None, objective: O
         max_queue=min(overload.max_queue, MOST_QUEUED),
         max_wait_s=None if wait_s is None else min(wait_s, _MOST_WAIT_S),
         promise_s=min(promised, default=None),
+        keep_warm_s=None if idle_s is None else max(idle_s, _LEAST_IDLE_S),
     )
