@@ -17,6 +17,9 @@ class Recorded:
     queued: int = 0
     cache_hits: int = 0
     cache_mismatches: int = 0
+    copies_agreed: int = 0
+    copies_differed: int = 0
+    copies_failed: int = 0
     exempt: int = 0
 
     def arrived(self) -> None:

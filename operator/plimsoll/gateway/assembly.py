@@ -66,7 +66,7 @@ class Assembly:
             prometheus_client.REGISTRY.register(GuardMetrics(self._guards.figures))
         caches = Caches(lambda most: MemoryStore(most, time.monotonic), _TOSS, _mismatched)
         self._asides = Asides()
-        self._shadows = Shadows(self._asides, lambda: secrets.token_bytes(_KEY_BYTES))
+        self._shadows = Shadows(self._asides, lambda: secrets.token_bytes(_KEY_BYTES), self._recordings.of)
         self._inspections = Inspections(caches)
         self._inspections.copy_to(self._shadows.of)
         self._kinds: Kinds | None = None

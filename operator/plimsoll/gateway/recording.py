@@ -27,6 +27,7 @@ class RevisionRecording:
         queued: Requests that wait for an endpoint now; kept by the queue.
         cache_hits, cache_mismatches: Since the last cut.
         bytes_in, bytes_out: Bodies since the last cut.
+        copies_agreed, copies_differed, copies_failed: Copies of stable's requests since the last cut, by their end.
     """
 
     __slots__ = (
@@ -46,6 +47,9 @@ class RevisionRecording:
         "bytes_out",
         "cache_hits",
         "cache_mismatches",
+        "copies_agreed",
+        "copies_differed",
+        "copies_failed",
         "model",
         "queued",
         "revision",
@@ -119,7 +123,8 @@ class RevisionRecording:
     @property
     def active(self) -> bool:
         """Something happened since the last cut, is happening, or has not been told: a cell that was not over."""
-        return bool(self._arrivals or self._before or self._pods or self.cache_hits)
+        copies = self.copies_agreed or self.copies_differed or self.copies_failed
+        return bool(self._arrivals or self._before or self._pods or self.cache_hits or copies)
 
     def cut(self, now: float, wall_offset_s: float, *, last: bool = False) -> Record:
         """Returns what happened since the last cut, and begins anew.
@@ -146,6 +151,9 @@ class RevisionRecording:
             cache_mismatches=self.cache_mismatches,
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
+            copies_agreed=self.copies_agreed,
+            copies_differed=self.copies_differed,
+            copies_failed=self.copies_failed,
             latency=sparse(self._latency),
             latency_sum_s=self._latency_sum_s,
             cells=self._cells(_AFTER_ALL if last else int(now * CELLS_PER_S + self._cell_offset)),
@@ -159,6 +167,7 @@ class RevisionRecording:
         self._held_s = -self._before * now
         self._arrivals = self._rescued = self._exempt = 0
         self.cache_hits = self.cache_mismatches = self.bytes_in = self.bytes_out = 0
+        self.copies_agreed = self.copies_differed = self.copies_failed = 0
         self._latency_sum_s = 0.0
         self._ended = [0] * len(Outcome)
         self._latency = [0] * BUCKETS

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from plimsoll.core.cache.comparison import difference
 from plimsoll.core.inference.answer import InferAnswer
@@ -42,6 +42,14 @@ class Fate(StrEnum):
     """The request, or stable's answer, cannot be read here, so nothing was sent."""
     DROPPED = "dropped"
     """As many copies as may be were under way, or its body is too long."""
+
+
+class Recorder(Protocol):
+    """Counts for the controller what became of copies; see `core.records.record`."""
+
+    copies_agreed: int
+    copies_differed: int
+    copies_failed: int
 
 
 class Shadow:
@@ -88,7 +96,12 @@ class Shadow:
             return
         turn = self.fates.total() % len(candidate.endpoints)
         said = await self._shadows.ask(route.model, candidate.endpoints[turn].ip, asked)
-        self.fates[candidate.name, _fate(said, given)] += 1
+        fate = _fate(said, given)
+        self.fates[candidate.name, fate] += 1
+        recorder = self._shadows.recorder_of(route.model, candidate.name)
+        recorder.copies_agreed += fate is Fate.AGREED
+        recorder.copies_differed += fate is Fate.DIFFERED
+        recorder.copies_failed += fate is Fate.FAILED
 
 
 class Shadows:
@@ -97,9 +110,11 @@ class Shadows:
     Args:
         asides: To ask with.
         key: Returns a new random key each time.
+        recorder_of: Returns the counters of a model's revision, the same ones every time.
     """
 
-    def __init__(self, asides: Asides, key: Callable[[], bytes]) -> None:
+    def __init__(self, asides: Asides, key: Callable[[], bytes], recorder_of: Callable[[str, str], Recorder]) -> None:
+        self.recorder_of = recorder_of
         self._asides = asides
         self._key = key
         self._by_uid: dict[str, Shadow] = {}

@@ -65,7 +65,7 @@ async def copied(candidate: Script, stable: Script | None = None, permille: int 
         scripted(candidate, "127.0.0.3", serving.port) as wanted,
         gateway(port=serving.port) as subject,
         aclosing(Asides(serving.port, answer_s=0.5)) as asides,
-        aclosing(Shadows(asides, lambda: b"key")) as shadows,
+        aclosing(Shadows(asides, lambda: b"key", lambda _, revision: subject.records[revision])) as shadows,
     ):
         inspections = subject.looked.inspections
         inspections.stateful |= {"r1": False, "r2": False}
@@ -95,7 +95,10 @@ async def test_users_get_stables_answer_whatever_the_candidate_does(candidate: S
         assert (answer.status, answer.field("x-plimsoll-revision")) == (200, "r1")
         await until(lambda: subject.fates == {fate: 1})
         assert subject.gateway.records["r1"].outcomes == [Outcome.SUCCEEDED]
-        assert subject.gateway.records["r2"].arrivals == 0, "a copy is no evidence"
+        told = subject.gateway.records["r2"]
+        assert told.arrivals == 0, "a copy is no evidence"
+        counts = (told.copies_agreed, told.copies_differed, told.copies_failed)
+        assert counts == tuple(fate is one for one in (Fate.AGREED, Fate.DIFFERED, Fate.FAILED))
         assert subject.gateway.outstanding == 0
 
 
@@ -173,7 +176,7 @@ async def test_a_unary_call_over_grpc_is_copied_over_http() -> None:
         scripted(saying(y(1)), "127.0.0.3") as candidate,
         stage("a") as on,
         aclosing(Asides(candidate.port)) as asides,
-        aclosing(Shadows(asides, lambda: b"key")) as shadows,
+        aclosing(Shadows(asides, lambda: b"key", lambda _, revision: on.gateway.record(revision))) as shadows,
     ):
         on.pods["a"].says = says
         inspections = on.gateway.looked.inspections

@@ -32,6 +32,7 @@ def test_counts_of_two_gateways_are_added() -> None:
     assert (sums.known_s, sums.held_s, sums.latency_sum_s) == (0.5, 0.25, 61.0)
     assert (sums.in_flight, sums.queued, sums.rescued, sums.exempt, sums.cache_hits) == (6, 2, 4, 2, 2)
     assert (sums.bytes_in, sums.bytes_out) == (3600, 1800)
+    assert (sums.copies_agreed, sums.copies_differed, sums.copies_failed) == (10, 4, 2)
     assert {bucket: count for bucket, count in enumerate(sums.latency) if count} == {0: 4, 5: 10, 47: 2}
 
 

@@ -195,3 +195,17 @@ def test_whatever_happens_the_records_add_up_and_can_be_sent(steps: Any) -> None
     assert sum(cell.judged for _, cell in cells) == judged
     assert len({(pod, cell.number) for pod, cell in cells}) == len(cells)
     assert all(decode(encode_cut(line(seq, each, at=time.now + WALL))) for seq, each in enumerate(told, 1))
+
+
+def test_copies_are_told_beside_everything_else() -> None:
+    time = Time()
+    subject = recording(time)
+    subject.copies_agreed += 3
+    subject.copies_differed += 2
+    subject.copies_failed += 1
+    assert subject.active
+    told, then = cut(subject, time), cut(subject, time)
+    assert (told.copies_agreed, told.copies_differed, told.copies_failed) == (3, 2, 1)
+    assert (told.arrivals, told.in_flight, sum(told.outcomes), told.cells) == (0, 0, 0, {})
+    assert (then.copies_agreed, then.copies_differed, then.copies_failed) == (0, 0, 0)
+    assert not subject.active

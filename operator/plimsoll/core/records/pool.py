@@ -50,6 +50,9 @@ class Pooled:
     latency_sum_s: float
     cells: Mapping[tuple[str, int], Cell]
     cells_lost: int = 0
+    copies_agreed: int = 0
+    copies_differed: int = 0
+    copies_failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,9 @@ class _Counts:
     latency: list[int] = field(default_factory=lambda: [0] * histogram.BUCKETS)
     latency_sum_s: float = 0.0
     cells_lost: int = 0
+    copies_agreed: int = 0
+    copies_differed: int = 0
+    copies_failed: int = 0
 
     def add(self, record: Record) -> None:
         self.known_s += record.span_s
@@ -178,6 +184,9 @@ class _Counts:
         self.cache_hits += record.cache_hits
         self.bytes_in += record.bytes_in
         self.bytes_out += record.bytes_out
+        self.copies_agreed += record.copies_agreed
+        self.copies_differed += record.copies_differed
+        self.copies_failed += record.copies_failed
         self.latency_sum_s += record.latency_sum_s
         histogram.add(self.latency, record.latency)
         outcomes = self.outcomes
@@ -245,6 +254,9 @@ class _Revision:
             latency_sum_s=counts.latency_sum_s,
             cells=ripe,
             cells_lost=counts.cells_lost,
+            copies_agreed=counts.copies_agreed,
+            copies_differed=counts.copies_differed,
+            copies_failed=counts.copies_failed,
         )
 
 

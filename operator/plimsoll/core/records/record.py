@@ -70,6 +70,8 @@ class Record:
         cache_hits: Requests answered from the cache.
         cache_mismatches: Re-checks that got another answer than was kept.
         bytes_in, bytes_out: Bodies of requests and of answers.
+        copies_agreed, copies_differed, copies_failed: Copies of stable's requests that this revision answered as
+            stable did, otherwise, or not at all. They are no arrivals and in nothing else here.
         latency: Histogram of the outcomes that are timed, bucket to count (see histogram.py).
         latency_sum_s: Sum of the same, in seconds.
         cells: By pod, ascending; a cell is told when it is over, so it comes whole and up to one cut later.
@@ -89,6 +91,9 @@ class Record:
     cache_mismatches: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    copies_agreed: int = 0
+    copies_differed: int = 0
+    copies_failed: int = 0
     latency: Mapping[int, int] = field(default_factory=dict)
     latency_sum_s: float = 0.0
     cells: Mapping[str, tuple[Cell, ...]] = field(default_factory=dict)

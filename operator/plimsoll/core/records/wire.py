@@ -30,6 +30,7 @@ _NEWEST_CELL_S = 1
 _COUNTS = (
     *("arrivals", "in_flight", "queued", "rescued", "exempt"),
     *("cache_hits", "cache_mismatches", "bytes_in", "bytes_out"),
+    *("copies_agreed", "copies_differed", "copies_failed"),
 )
 _TIMES = ("held_s", "latency_sum_s")
 
@@ -137,7 +138,8 @@ def _in_flight(read: Mapping[str, Any]) -> dict[str, dict[str, int] | None]:
 def _record(read: Any, newest: int) -> Record:
     if type(read) is not dict:
         raise WireError("a record is not an object")
-    arrivals, in_flight, queued, rescued, exempt, cache_hits, cache_mismatches, bytes_in, bytes_out = _all_counts(read)
+    arrivals, in_flight, queued, rescued, exempt, *stages = _all_counts(read)
+    cache_hits, cache_mismatches, bytes_in, bytes_out, copies_agreed, copies_differed, copies_failed = stages
     held_s, latency_sum_s = (_time(read, name) for name in _TIMES)
     record = Record(
         uid=_name(read, "uid"),
@@ -154,6 +156,9 @@ def _record(read: Any, newest: int) -> Record:
         cache_mismatches=cache_mismatches,
         bytes_in=bytes_in,
         bytes_out=bytes_out,
+        copies_agreed=copies_agreed,
+        copies_differed=copies_differed,
+        copies_failed=copies_failed,
         latency=_latency(read),
         latency_sum_s=latency_sum_s,
         cells=_cells(read, newest),
