@@ -703,8 +703,18 @@ DEFAULTING = (
             "model": {"uri": URI},
             "replicas": 1,
             "traffic": "Normal",
-            "requests": {"maxBody": "64Mi"},
+            "requests": {"maxBody": "64Mi", "onInvalidOutput": "Fail"},
             "overload": {"maxQueue": 256, "action": "Reject"},
+        },
+    ),
+    Defaulting(
+        "how long answers are kept, where any are",
+        spec(cache={}),
+        {
+            "model": {"uri": URI},
+            "replicas": 1,
+            "traffic": "Normal",
+            "cache": {"ttl": "5m", "maxBytes": "64Mi", "recheck": "1%"},
         },
     ),
     Defaulting(
