@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from plimsoll.api.base import ApiModel, Duration, ObjectName, Rule, parse_duration
 from plimsoll.api.preflight import Percent
+from plimsoll.api.requests import OverloadAction
+from plimsoll.api.routing import Traffic
 
 _SHORTEST, _LONGEST = parse_duration("1s"), parse_duration("10m")
 _NOTHING = r"^[0.]+%$"
@@ -64,3 +66,31 @@ class Fallback(ApiModel):
 
     name: ObjectName
     """ModelDeployment in the same namespace. It takes the same inputs. Makes a new revision: no."""
+
+
+def _falls_back(spec: Any) -> bool:
+    return (
+        spec.traffic is Traffic.FALLBACK
+        or (spec.overload is not None and spec.overload.action is OverloadAction.FALLBACK)
+        or (spec.kill_switch is not None and spec.kill_switch.action is KillAction.FALLBACK)
+    )
+
+
+FALLBACK_NEEDED = Rule(
+    cel="has(self.fallback) || !(self.traffic == 'Fallback' || "
+    "(has(self.overload) && self.overload.action == 'Fallback') || "
+    "(has(self.killSwitch) && self.killSwitch.action == 'Fallback'))",
+    message="spec.fallback: is needed where traffic, overload.action or killSwitch.action is Fallback; name the "
+    "ModelDeployment that answers in place of this one",
+    holds=lambda spec: spec.fallback is not None or not _falls_back(spec),
+)
+"""Of a spec."""
+FALLBACK_IS_ANOTHER = Rule(
+    cel="!has(self.spec.fallback) || self.spec.fallback.name != self.metadata.name",
+    message="spec.fallback: is this ModelDeployment itself; name another one",
+    holds=lambda deployment: (
+        deployment.spec.fallback is None or deployment.spec.fallback.name != deployment.metadata.name
+    ),
+    path=".spec.fallback",
+)
+"""Of a ModelDeployment."""
