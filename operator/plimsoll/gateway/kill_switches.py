@@ -14,7 +14,7 @@ from typing import Final
 from plimsoll.core.kill_switch.switch import Switch, Trip
 from plimsoll.core.kill_switch.window import CELL_S
 from plimsoll.core.routing.table import ModelRoute
-from plimsoll.gateway.watch import Key, Watch
+from plimsoll.gateway.watch import PATIENCE_S, Key, Watch
 from plimsoll.monitoring.kill_switch_metrics import KillSwitchFigures
 
 _log = logging.getLogger(__name__)
@@ -56,11 +56,14 @@ class KillSwitches:
             self._trips.pop(route.uid, None)
             return None
         key = Key(ladder.kill, ladder.reset, route.stable.name if route.stable else "")
+        patience_s = route.limits.promise_s or PATIENCE_S
         if known is not None and known.key == key:
+            known.patience_s = patience_s
             return known
         if known is not None:
             self._forget(known)
         watch = self._by_uid[route.uid] = Watch(route.model, route.uid, key, Switch(ladder.kill), self._clock)
+        watch.patience_s = patience_s
         watch.on_change = lambda: self._changed(watch, act)
         return watch
 

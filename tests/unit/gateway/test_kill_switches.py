@@ -18,6 +18,7 @@ from plimsoll.core.kill_switch.policy import kill_policy_of
 from plimsoll.core.kill_switch.switch import Trip
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.routing.ladder import Ladder
+from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute
 from plimsoll.gateway.kill_switches import KillSwitches
 from plimsoll.gateway.targets import ModelTarget, Targets
@@ -62,10 +63,10 @@ class House:
     def model(self) -> ModelTarget:
         return self.targets.models["digits"]
 
-    def end(self, outcome: Outcome, times: int = 1, *, exempt: bool = False) -> None:
+    def end(self, outcome: Outcome, times: int = 1, *, granted_s: float | None = None, exempt: bool = False) -> None:
         assert self.model.watch is not None
         for _ in range(times):
-            self.model.watch.ended(outcome, exempt=exempt)
+            self.model.watch.ended(outcome, granted_s=granted_s, exempt=exempt)
 
     @property
     def diverted(self) -> bool | None:
@@ -112,6 +113,28 @@ async def test_nor_does_it_make_an_error_rate_look_lower(outcome: Outcome) -> No
     house.end(Outcome.TIMED_OUT, 10)
     await asyncio.sleep(0)
     assert house.diverted
+
+
+@pytest.mark.parametrize(
+    ("promise_s", "granted_s", "trips"),
+    [
+        (None, None, True),
+        (None, 1.0, True),
+        (None, 0.999, False),
+        (0.2, 0.2, True),
+        (0.2, 0.1, False),
+        (3.0, 1.0, False),
+    ],
+)
+@virtually
+async def test_a_client_without_patience_cannot_have_a_model_stopped(
+    promise_s: float | None, granted_s: float | None, *, trips: bool
+) -> None:
+    house = House(route())
+    house.targets.follow(replace(route(), limits=RequestLimits(promise_s=promise_s)))
+    house.end(Outcome.TIMED_OUT, 20, granted_s=granted_s)
+    await asyncio.sleep(0)
+    assert bool(house.diverted) is trips
 
 
 @virtually

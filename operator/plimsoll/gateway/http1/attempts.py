@@ -277,7 +277,8 @@ class Attempts:
         """Tells the kill switch what the client got; what a model answers in another one's place is not held to it."""
         recorder = self._recorder
         if recorder is not NO_EVIDENCE and not isinstance(recorder, Exempt):
-            watch.ended(outcome, exempt=self._look is not None and self._look.request.exempt)
+            exempt = self._look is not None and self._look.request.exempt
+            watch.ended(outcome, granted_s=self._head.timeout_s, exempt=exempt)
 
     def _leave(self, outcome: Outcome) -> None:
         """Ends an attempt; the first one's outcome is the arrival's."""

@@ -141,7 +141,8 @@ class Call:
         """
         watch = self._model.watch if self._model is not None else None
         if watch is not None and self._is_inference and not self._degraded:
-            watch.ended(outcome, exempt=self._look is not None and self._look.request.exempt)
+            exempt = self._look is not None and self._look.request.exempt
+            watch.ended(outcome, granted_s=self._head.timeout_s, exempt=exempt)
         self._end_arrival(outcome)
 
     def _end_arrival(self, outcome: Outcome) -> None:

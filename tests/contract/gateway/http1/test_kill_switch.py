@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from tests.support.http_gateway import Gateway, gateway, infer, pods, until
-from tests.support.scripted_http import Asked, ok, saying, scripted
+from tests.support.scripted_http import Asked, never, ok, saying, scripted
 
 from plimsoll.api.degradation import KillAction, KillSwitch
 from plimsoll.core.kill_switch.policy import kill_policy_of
@@ -116,3 +116,11 @@ async def test_calls_that_are_no_inference_count_for_nothing() -> None:
         follow(subject, [bad.ip], KillAction.STOPPED)
         ready = b"GET /v2/models/digits/ready HTTP/1.1\r\nHost: digits\r\n\r\n"
         assert {(await subject.ask(ready)).status for _ in range(20)} == {500}
+
+
+async def test_clients_without_patience_trip_nothing() -> None:
+    async with scripted(never) as slow, gateway(port=slow.port) as subject:
+        follow(subject, [slow.ip], KillAction.STOPPED)
+        hurried = infer(head=b"X-Plimsoll-Timeout-Ms: 5\r\n")
+        assert {(await subject.ask(hurried)).status for _ in range(15)} == {504}
+        assert subject.switches.trips() == {}
