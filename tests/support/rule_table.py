@@ -276,7 +276,7 @@ def request_rows() -> Iterator[Row]:
         {
             "one bound": (spec(requests={"inputs": [{"name": "age", "min": "-1"}]}), True),
             "two": (spec(requests={"inputs": [{"name": "age", "min": "-1.5", "max": 120}]}), True),
-            "the same, in other words": (spec(requests={"inputs": [{"name": "age", "min": "1000m", "max": 1}]}), True),
+            "the same, in other words": (spec(requests={"inputs": [{"name": "age", "min": "1.0", "max": 1}]}), True),
             "the least above the most": (spec(requests={"inputs": [{"name": "age", "min": 1, "max": "0.5"}]}), False),
             "the same below zero": (spec(requests={"inputs": [{"name": "age", "min": -1, "max": "-2"}]}), False),
         },
@@ -754,7 +754,7 @@ DEFAULTING = (
             "model": {"uri": URI},
             "replicas": 1,
             "traffic": "Normal",
-            "requests": {"maxBody": "64Mi"},
+            "requests": {"maxBody": "64Mi", "onInvalidOutput": "Fail"},
             "overload": {"maxQueue": 256, "action": "Reject"},
         },
     ),
@@ -766,6 +766,16 @@ DEFAULTING = (
             "replicas": 1,
             "traffic": "Normal",
             "killSwitch": {"errorRate": "20%", "window": "1m", "minRequests": 50, "action": "Alert"},
+        },
+    ),
+    Defaulting(
+        "how long answers are kept, where any are",
+        spec(cache={}),
+        {
+            "model": {"uri": URI},
+            "replicas": 1,
+            "traffic": "Normal",
+            "cache": {"ttl": "5m", "maxBytes": "64Mi", "recheck": "1%"},
         },
     ),
     Defaulting(

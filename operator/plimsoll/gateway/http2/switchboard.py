@@ -173,6 +173,17 @@ class Switchboard:
         for pool in list(self._pools.values()):
             await pool.close()
         self.outbox.flush()
+        await _rounds()
+        for client in list(self.clients):  # over TLS the end of one waits for the client's word
+            if client.transport is not None:
+                client.transport.abort()
+        await _rounds()
+
+
+async def _rounds() -> None:
+    """Lets the event loop write what was collected, tell connections of their end, and free their sockets."""
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 async def _connect(connection: UpstreamConnection, endpoint: Endpoint) -> None:
