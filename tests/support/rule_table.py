@@ -243,6 +243,7 @@ def cel_rows() -> Iterator[Row]:
         },
     )
     yield from request_rows()
+    yield from degradation_rows()
     yield from by_rule(
         "cache.ttl: more than 0s",
         {
@@ -288,6 +289,50 @@ def request_rows() -> Iterator[Row]:
             "the most, in other words": (spec(overload={"maxWait": "29s1000ms"}), True),
             "nothing": (spec(overload={"maxWait": "0s"}), False),
             "a millisecond too much": (spec(overload={"maxWait": "30s1ms"}), False),
+        },
+    )
+
+
+def degradation_rows() -> Iterator[Row]:
+    """Rows about spec.fallback and spec.killSwitch."""
+    small = {"name": "digits-small"}
+    yield from by_rule(
+        "killSwitch.window: from 1s",
+        {
+            "the default": (spec(killSwitch={}), True),
+            "the least": (spec(killSwitch={"window": "1s"}), True),
+            "the most, in other words": (spec(killSwitch={"window": "9m60s"}), True),
+            "too short": (spec(killSwitch={"window": "999ms"}), False),
+            "too long": (spec(killSwitch={"window": "10m1ms"}), False),
+        },
+    )
+    yield from by_rule(
+        "killSwitch.errorRate: more than 0%",
+        {
+            "the least": (spec(killSwitch={"errorRate": "0.001%"}), True),
+            "every request": (spec(killSwitch={"errorRate": "100%"}), True),
+            "nothing": (spec(killSwitch={"errorRate": "0%"}), False),
+            "nothing, in other words": (spec(killSwitch={"errorRate": "0.00%"}), False),
+        },
+    )
+    yield from by_rule(
+        "spec.fallback: is needed",
+        {
+            "a fallback that nothing uses": (spec(fallback=small), True),
+            "for traffic": (spec(fallback=small, traffic="Fallback"), True),
+            "for overload": (spec(fallback=small, overload={"action": "Fallback"}), True),
+            "for the switch": (spec(fallback=small, killSwitch={"action": "Fallback"}), True),
+            "not where the switch only stops": (spec(killSwitch={"action": "Stopped"}), True),
+            "traffic without one": (spec(traffic="Fallback"), False),
+            "overload without one": (spec(overload={"action": "Fallback"}), False),
+            "a switch without one": (spec(killSwitch={"action": "Fallback"}), False),
+        },
+    )
+    yield from by_rule(
+        "spec.fallback: is this ModelDeployment itself",
+        {
+            "another one": (spec(fallback=small), True),
+            "itself": (spec(fallback={"name": manifest()["metadata"]["name"]}), False),
         },
     )
 
@@ -483,6 +528,10 @@ def structural_rows() -> Iterator[Row]:
         "a queue of 10,001": (spec(overload={"maxQueue": 10_001}), "spec.overload.maxQueue"),
         "a wait without a unit": (spec(overload={"maxWait": "5"}), "spec.overload.maxWait"),
         "an unknown action": (spec(overload={"action": "Ignore"}), "spec.overload.action"),
+        "a rate without a sign": (spec(killSwitch={"errorRate": "20"}), "spec.killSwitch.errorRate"),
+        "a switch that needs no request": (spec(killSwitch={"minRequests": 0}), "spec.killSwitch.minRequests"),
+        "a switch that does something else": (spec(killSwitch={"action": "Restart"}), "spec.killSwitch.action"),
+        "a fallback without a name": (spec(fallback={}), "spec.fallback.name"),
         "headroom without a sign": (spec(objective={"headroom": "50"}), "spec.objective.headroom"),
         "a mode that YAML 1.1 makes of off": (preflight(mode=False), "spec.preflight.mode"),
         "an unknown phase": (preflight(enforce=["Speed"]), "spec.preflight.enforce[0]"),
@@ -592,6 +641,8 @@ def everything() -> Manifest:
             "replicas": 3,
             "cache": {"ttl": "1h", "maxBytes": "1Gi", "parameters": ["top_k"], "recheck": "0.1%"},
             "traffic": "StableOnly",
+            "fallback": {"name": "digits-small"},
+            "killSwitch": {"errorRate": "12.5%", "window": "30s", "minRequests": 100, "action": "Fallback"},
             "requests": {
                 "maxConcurrent": 32,
                 "maxBody": "16Mi",
@@ -599,7 +650,7 @@ def everything() -> Manifest:
                 "onInvalidOutput": "Flag",
                 "inputs": [{"name": "age", "min": "-1.5", "max": 120, "default": "38", "notFinite": "Allow"}],
             },
-            "overload": {"maxQueue": 100, "maxWait": "2s", "action": "Reject"},
+            "overload": {"maxQueue": 100, "maxWait": "2s", "action": "Fallback"},
             "runtime": {
                 "image": f"nvcr.example:5000/nvidia/tritonserver@{DIGEST}",
                 "accelerator": "Nvidia",
@@ -705,6 +756,16 @@ DEFAULTING = (
             "traffic": "Normal",
             "requests": {"maxBody": "64Mi", "onInvalidOutput": "Fail"},
             "overload": {"maxQueue": 256, "action": "Reject"},
+        },
+    ),
+    Defaulting(
+        "when a switch trips",
+        spec(killSwitch={}),
+        {
+            "model": {"uri": URI},
+            "replicas": 1,
+            "traffic": "Normal",
+            "killSwitch": {"errorRate": "20%", "window": "1m", "minRequests": 50, "action": "Alert"},
         },
     ),
     Defaulting(

@@ -96,6 +96,8 @@ def test_every_rule_names_its_field_and_says_more() -> None:
             "tolerance",
             "errorRate",
             "ttl",
+            "fallback",
+            "window",
         }
         assert way_out
 

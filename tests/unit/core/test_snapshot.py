@@ -73,6 +73,8 @@ OUTSIDE = {
     "requests": {"maxConcurrent": 8, "maxBody": "1Mi"},
     "overload": {"maxQueue": 10, "maxWait": "1s"},
     "cache": {"ttl": "1h"},
+    "fallback": {"name": "digits-small"},
+    "killSwitch": {"window": "30s", "action": "Stopped"},
     "objective": {"latency": [{"percentile": "99", "max": "200ms"}]},
     "preflight": {"budget": "1m", "golden": {"name": "golden", "key": "golden.json"}},
     "runtime.drain": "5m",

@@ -13,7 +13,7 @@ from plimsoll.core.records.grpc_status import Status
 from plimsoll.core.routing.table import Endpoint
 from plimsoll.gateway.access import Access
 from plimsoll.gateway.http2 import refusals
-from plimsoll.gateway.http2.attempts import Attempts
+from plimsoll.gateway.http2.call import Call
 from plimsoll.gateway.http2.connection import Connection, Outbox, as_protocol
 from plimsoll.gateway.http2.deadlines import Wheel
 from plimsoll.gateway.http2.limits import Limits
@@ -96,7 +96,7 @@ class Switchboard:
         self.connect = connect or _connect
         self.access = access
         self.outbox = Outbox()
-        self.wheel: Wheel[Attempts] = Wheel(clock())
+        self.wheel: Wheel[Call] = Wheel(clock())
         self.counters = Counters()
         self.clients: set[ClientConnection] = set()
         self.deserted = asyncio.Event()
