@@ -12,6 +12,7 @@ from aiohttp import web
 from tests.support.controller_process import free_port
 from tests.support.recordings import SUCCEEDED, Sums, route, table
 
+from plimsoll.core.kill_switch.switch import Trip
 from plimsoll.core.routing.table import RouteTable
 from plimsoll.core.tokens import public_key
 from plimsoll.gateway.record_stream import Identity, RecordStream
@@ -33,6 +34,7 @@ class AdminPort:
         sums: Every record it made, read or not.
         trusts: How often it was shaken hands with.
         in_flight: What it says of pods that drain.
+        trips: What it says of kill switches.
     """
 
     port: int
@@ -41,6 +43,7 @@ class AdminPort:
     sums: Sums
     trusts: list[None] = field(default_factory=list)
     in_flight: dict[str, dict[str, int]] = field(default_factory=dict)
+    trips: dict[str, Trip] = field(default_factory=dict)
 
     def request(self, times: int = 1) -> None:
         """A request of the stable revision that succeeds."""
@@ -61,7 +64,8 @@ async def admin_port(
     trusts: list[None] = []
     identity = Identity(boot, "plimsoll-gateway-x", pod_uid, "0.1.0", public_key(SEED))
     in_flight: dict[str, dict[str, int]] = {}
-    stream = RecordStream(identity, recordings, clocks, lambda: trusts.append(None), in_flight.copy)
+    trips: dict[str, Trip] = {}
+    stream = RecordStream(identity, recordings, clocks, lambda: trusts.append(None), in_flight.copy, trips.copy)
     stream.follow(routes)
     app = web.Application()
     app.add_routes(stream.routes())
@@ -71,7 +75,7 @@ async def admin_port(
     await web.TCPSite(runner, "127.0.0.1", port).start()
     cutting = asyncio.create_task(stream.run())
     try:
-        yield AdminPort(port, stream, recordings, sums, trusts, in_flight)
+        yield AdminPort(port, stream, recordings, sums, trusts, in_flight, trips)
     finally:
         cutting.cancel()
         stream.close()

@@ -23,6 +23,7 @@ from plimsoll.gateway.http2.limits import Limits
 from plimsoll.gateway.http2.listener import GrpcListener
 from plimsoll.gateway.http2.switchboard import Switchboard
 from plimsoll.gateway.http2.upstream_connection import UpstreamConnection
+from plimsoll.gateway.kill_switches import KillSwitches
 from plimsoll.gateway.targets import Targets
 
 
@@ -41,6 +42,7 @@ class Gateway:
     ports: dict[str, int]
     recorders: dict[str, Recorded]
     looked: Looked
+    switches: KillSwitches
 
     @property
     def port(self) -> int:
@@ -104,13 +106,17 @@ async def running_gateway(
         await loop.create_connection(lambda: as_protocol(connection), endpoint.ip, ports[endpoint.pod])
 
     looked = Looked()
+    switches = KillSwitches(time.monotonic)
     targets = Targets(
-        lambda _, revision: recorders.setdefault(revision, Recorded()), lambda: b"key", inspections=looked.inspections
+        lambda _, revision: recorders.setdefault(revision, Recorded()),
+        lambda: b"key",
+        inspections=looked.inspections,
+        switches=switches,
     )
     board = Switchboard(targets, time.monotonic, limits, connect, access)
     listener = GrpcListener(board, tick_s=tick_s, door=door)
     port = await listener.start("127.0.0.1", 0)
-    gateway = Gateway(f"127.0.0.1:{port}", board, listener, ports, recorders, looked)
+    gateway = Gateway(f"127.0.0.1:{port}", board, listener, ports, recorders, looked, switches)
     gateway.route(routes)
     try:
         yield gateway

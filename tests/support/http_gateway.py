@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from plimsoll.gateway.doors import Door
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.listener import Listener
 from plimsoll.gateway.http1.refusals import Reason
+from plimsoll.gateway.kill_switches import KillSwitches
 from plimsoll.gateway.targets import Targets
 
 
@@ -53,6 +55,7 @@ class Gateway:
     records: dict[str, Recorded]
     meter: Meter
     looked: Looked
+    switches: KillSwitches
     epoch: int = 0
 
     def route(
@@ -162,12 +165,16 @@ async def gateway(
     """Runs while the context lasts; `port` is the one of the model servers."""
     records: dict[str, Recorded] = {}
     looked = Looked()
+    switches = KillSwitches(time.monotonic)
     targets = Targets(
-        lambda _, revision: records.setdefault(revision, Recorded()), lambda: b"key", inspections=looked.inspections
+        lambda _, revision: records.setdefault(revision, Recorded()),
+        lambda: b"key",
+        inspections=looked.inspections,
+        switches=switches,
     )
     meter = Meter()
     listener = Listener(targets, replace(limits or Limits(), upstream_port=port), meter, door=door, access=access)
-    running = Gateway(listener, targets, await listener.start("127.0.0.1", 0), records, meter, looked)
+    running = Gateway(listener, targets, await listener.start("127.0.0.1", 0), records, meter, looked, switches)
     try:
         yield running
     finally:

@@ -243,6 +243,7 @@ def cel_rows() -> Iterator[Row]:
         },
     )
     yield from request_rows()
+    yield from degradation_rows()
     yield from by_rule(
         "cache.ttl: more than 0s",
         {
@@ -284,7 +285,7 @@ def request_rows() -> Iterator[Row]:
         {
             "one bound": (spec(requests={"inputs": [{"name": "age", "min": "-1"}]}), True),
             "two": (spec(requests={"inputs": [{"name": "age", "min": "-1.5", "max": 120}]}), True),
-            "the same, in other words": (spec(requests={"inputs": [{"name": "age", "min": "1000m", "max": 1}]}), True),
+            "the same, in other words": (spec(requests={"inputs": [{"name": "age", "min": "1.0", "max": 1}]}), True),
             "the least above the most": (spec(requests={"inputs": [{"name": "age", "min": 1, "max": "0.5"}]}), False),
             "the same below zero": (spec(requests={"inputs": [{"name": "age", "min": -1, "max": "-2"}]}), False),
         },
@@ -309,6 +310,50 @@ def request_rows() -> Iterator[Row]:
             "the most, in other words": (spec(overload={"maxWait": "29s1000ms"}), True),
             "nothing": (spec(overload={"maxWait": "0s"}), False),
             "a millisecond too much": (spec(overload={"maxWait": "30s1ms"}), False),
+        },
+    )
+
+
+def degradation_rows() -> Iterator[Row]:
+    """Rows about spec.fallback and spec.killSwitch."""
+    small = {"name": "digits-small"}
+    yield from by_rule(
+        "killSwitch.window: from 1s",
+        {
+            "the default": (spec(killSwitch={}), True),
+            "the least": (spec(killSwitch={"window": "1s"}), True),
+            "the most, in other words": (spec(killSwitch={"window": "9m60s"}), True),
+            "too short": (spec(killSwitch={"window": "999ms"}), False),
+            "too long": (spec(killSwitch={"window": "10m1ms"}), False),
+        },
+    )
+    yield from by_rule(
+        "killSwitch.errorRate: more than 0%",
+        {
+            "the least": (spec(killSwitch={"errorRate": "0.001%"}), True),
+            "every request": (spec(killSwitch={"errorRate": "100%"}), True),
+            "nothing": (spec(killSwitch={"errorRate": "0%"}), False),
+            "nothing, in other words": (spec(killSwitch={"errorRate": "0.00%"}), False),
+        },
+    )
+    yield from by_rule(
+        "spec.fallback: is needed",
+        {
+            "a fallback that nothing uses": (spec(fallback=small), True),
+            "for traffic": (spec(fallback=small, traffic="Fallback"), True),
+            "for overload": (spec(fallback=small, overload={"action": "Fallback"}), True),
+            "for the switch": (spec(fallback=small, killSwitch={"action": "Fallback"}), True),
+            "not where the switch only stops": (spec(killSwitch={"action": "Stopped"}), True),
+            "traffic without one": (spec(traffic="Fallback"), False),
+            "overload without one": (spec(overload={"action": "Fallback"}), False),
+            "a switch without one": (spec(killSwitch={"action": "Fallback"}), False),
+        },
+    )
+    yield from by_rule(
+        "spec.fallback: is this ModelDeployment itself",
+        {
+            "another one": (spec(fallback=small), True),
+            "itself": (spec(fallback={"name": manifest()["metadata"]["name"]}), False),
         },
     )
 
@@ -506,6 +551,10 @@ def structural_rows() -> Iterator[Row]:
         "a wait without a unit": (spec(overload={"maxWait": "5"}), "spec.overload.maxWait"),
         "copies without a sign": (spec(rollout={"shadow": "5"}), "spec.rollout.shadow"),
         "an unknown action": (spec(overload={"action": "Ignore"}), "spec.overload.action"),
+        "a rate without a sign": (spec(killSwitch={"errorRate": "20"}), "spec.killSwitch.errorRate"),
+        "a switch that needs no request": (spec(killSwitch={"minRequests": 0}), "spec.killSwitch.minRequests"),
+        "a switch that does something else": (spec(killSwitch={"action": "Restart"}), "spec.killSwitch.action"),
+        "a fallback without a name": (spec(fallback={}), "spec.fallback.name"),
         "headroom without a sign": (spec(objective={"headroom": "50"}), "spec.objective.headroom"),
         "a mode that YAML 1.1 makes of off": (preflight(mode=False), "spec.preflight.mode"),
         "an unknown phase": (preflight(enforce=["Speed"]), "spec.preflight.enforce[0]"),
@@ -615,6 +664,8 @@ def everything() -> Manifest:
             "replicas": 3,
             "cache": {"ttl": "1h", "maxBytes": "1Gi", "parameters": ["top_k"], "recheck": "0.1%"},
             "traffic": "StableOnly",
+            "fallback": {"name": "digits-small"},
+            "killSwitch": {"errorRate": "12.5%", "window": "30s", "minRequests": 100, "action": "Fallback"},
             "requests": {
                 "maxConcurrent": 32,
                 "maxBody": "16Mi",
@@ -624,7 +675,7 @@ def everything() -> Manifest:
                 "inputs": [{"name": "age", "min": "-1.5", "max": 120, "default": "38", "notFinite": "Allow"}],
             },
             "rollout": {"shadow": "5%"},
-            "overload": {"maxQueue": 100, "maxWait": "2s", "action": "Reject"},
+            "overload": {"maxQueue": 100, "maxWait": "2s", "action": "Fallback"},
             "runtime": {
                 "image": f"nvcr.example:5000/nvidia/tritonserver@{DIGEST}",
                 "accelerator": "Nvidia",
@@ -728,8 +779,28 @@ DEFAULTING = (
             "model": {"uri": URI},
             "replicas": 1,
             "traffic": "Normal",
-            "requests": {"maxBody": "64Mi"},
+            "requests": {"maxBody": "64Mi", "onInvalidOutput": "Fail"},
             "overload": {"maxQueue": 256, "action": "Reject"},
+        },
+    ),
+    Defaulting(
+        "when a switch trips",
+        spec(killSwitch={}),
+        {
+            "model": {"uri": URI},
+            "replicas": 1,
+            "traffic": "Normal",
+            "killSwitch": {"errorRate": "20%", "window": "1m", "minRequests": 50, "action": "Alert"},
+        },
+    ),
+    Defaulting(
+        "how long answers are kept, where any are",
+        spec(cache={}),
+        {
+            "model": {"uri": URI},
+            "replicas": 1,
+            "traffic": "Normal",
+            "cache": {"ttl": "5m", "maxBytes": "64Mi", "recheck": "1%"},
         },
     ),
     Defaulting(

@@ -27,6 +27,7 @@ class OverloadAction(StrEnum):
     """What happens to a request that cannot be answered in time."""
 
     REJECT = "Reject"
+    FALLBACK = "Fallback"
 
 
 class Requests(InputChecks):
@@ -83,5 +84,6 @@ class Overload(ApiModel):
     """Longest that a request may wait. One that would have to wait longer is refused at once. When absent: as long as
     the strictest latency of objective leaves, or 5s without one. Makes a new revision: no."""
     action: OverloadAction = OverloadAction.REJECT
-    """What becomes of a request that cannot wait. Reject: HTTP 503 with Retry-After, gRPC UNAVAILABLE. Default Reject.
-    Makes a new revision: no."""
+    """What becomes of a request that cannot wait, or for which no replica is ready. Reject: HTTP 503 with Retry-After,
+    gRPC UNAVAILABLE; Fallback: the model in spec.fallback answers, and where it cannot at once: as Reject. Default
+    Reject. Makes a new revision: no."""

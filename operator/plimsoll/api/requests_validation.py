@@ -13,11 +13,10 @@ from pydantic import BeforeValidator, Field
 
 from plimsoll.api.base import ApiModel, Rule, list_map
 from plimsoll.api.quantity import value_of
-from plimsoll.api.resources import cel_quantity
 
 MAX_CHECKED_INPUTS = 64
 _MOST_NUMBER = 10**15 - 1
-BOUND_PATTERN = r"^-?[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+BOUND_PATTERN = r"^-?[0-9]{1,15}(\.[0-9]{1,9})?$"
 
 
 def _number_to_text(value: object) -> object:
@@ -28,13 +27,14 @@ Bound = Annotated[
     str,
     Field(
         pattern=BOUND_PATTERN,
-        max_length=32,
+        max_length=26,
         # A number passes the pattern unseen, and a longer one could not be read back.
         json_schema_extra={"x-kubernetes-int-or-string": True, "minimum": -_MOST_NUMBER, "maximum": _MOST_NUMBER},
     ),
     BeforeValidator(_number_to_text),
 ]
-"""A quantity with a sign, such as `-1.5`, `120` or `500m`."""
+"""A decimal number, such as `-1.5` or `120`. Not a quantity: comparing two of these in 64 inputs costs Kubernetes 1.33
+four times what a rule may."""
 
 
 def signed_value(text: str) -> Fraction:
@@ -73,10 +73,9 @@ class InputCheck(ApiModel):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel="!has(self.min) || !has(self.max) || "
-            f"{cel_quantity('self.min')}.compareTo({cel_quantity('self.max')}) <= 0",
+            cel="!has(self.min) || !has(self.max) || double(self.min) <= double(self.max)",
             message="requests.inputs: min is at most max",
-            holds=lambda one: one.min is None or one.max is None or signed_value(one.min) <= signed_value(one.max),
+            holds=lambda one: one.min is None or one.max is None or float(one.min) <= float(one.max),
         ),
     )
 

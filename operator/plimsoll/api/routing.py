@@ -20,6 +20,7 @@ class Traffic(StrEnum):
 
     NORMAL = "Normal"
     STABLE_ONLY = "StableOnly"
+    FALLBACK = "Fallback"
     DIRECT = "Direct"
     STOPPED = "Stopped"
 

@@ -24,6 +24,7 @@ from plimsoll.api.base import (
     parse_duration,
 )
 from plimsoll.api.cache import Cache
+from plimsoll.api.degradation import FALLBACK_IS_ANOTHER, FALLBACK_NEEDED, Fallback, KillSwitch
 from plimsoll.api.pod import PodOptions
 from plimsoll.api.preflight import Objective, Preflight
 from plimsoll.api.preflight_status import PreflightStatus
@@ -213,6 +214,8 @@ class Runtime(ApiModel):
 class ModelDeploymentSpec(ApiModel):
     """What is wanted."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (FALLBACK_NEEDED,)
+
     model: Model
     """The model that is served."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
@@ -230,14 +233,20 @@ class ModelDeploymentSpec(ApiModel):
     surprise. Makes a new revision: no."""
     traffic: Traffic = Traffic.NORMAL
     """Where requests go, whatever else is going on. Normal; StableOnly: all to the revision that serves, and no new one
-    is promoted; Direct: past the gateway, straight to the pods of the revision that serves (to break glass with);
-    Stopped: nowhere, every request is refused. Default Normal. Makes a new revision: no."""
+    is promoted; Fallback: predictions are made by the model in spec.fallback; Direct: past the gateway, straight to the
+    pods of the revision that serves (to break glass with); Stopped: nowhere, every request is refused. Default Normal.
+    Makes a new revision: no."""
     requests: Requests | None = None
     """What gateways take of clients. Makes a new revision: no."""
     rollout: Rollout | None = None
     """How a new revision takes over from the one that serves. Makes a new revision: no."""
     overload: Overload | None = None
     """What gateways do with requests while every pod has as many as it may. Makes a new revision: no."""
+    fallback: Fallback | None = None
+    """The model that answers where traffic, overload or killSwitch says Fallback. Makes a new revision: no."""
+    kill_switch: KillSwitch | None = None
+    """Takes the model away from its users when it fails too often. Without it nothing does. Makes a new revision:
+    no."""
 
 
 class Phase(StrEnum):
@@ -359,6 +368,7 @@ class ModelDeployment(ApiModel):
             holds=lambda deployment: _reference_of(deployment.spec) != deployment.metadata.name,
             path=".spec.preflight.accuracy.reference",
         ),
+        FALLBACK_IS_ANOTHER,
     )
 
     metadata: Metadata

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from plimsoll.core.kill_switch.switch import Trip
 from plimsoll.core.records.record import HEARTBEAT_S, Cut, Hello
 
 _Told = TypeVar("_Told")
@@ -45,6 +46,7 @@ class Gateway:
         in_flight: uid of a ModelDeployment to the requests that its draining pods have yet to answer, by pod. Told with
             the epoch that names these pods or before it, and never more later on: a pod that was at 0 is at 0, for as
             long as the epochs that follow name it too.
+        trips: uid of a ModelDeployment to why its kill switch has tripped there.
         cpu_rate: Processors it used lately; None before that can be told.
         why: Why it is not heard, as part of a sentence; empty while it is.
     """
@@ -57,6 +59,7 @@ class Gateway:
     heard_at: float | None = None
     acks: dict[str, int] = field(default_factory=dict)
     in_flight: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    trips: dict[str, Trip] = field(default_factory=dict)
     cpu_rate: float | None = None
     why: str = ""
     _is_first: bool = False
@@ -70,24 +73,27 @@ class Gateway:
         """
         lost: AbstractSet[str] = set()
         if hello.boot != self.boot:
-            lost, self.acks, self.in_flight = self.acks.keys(), {}, {}
+            lost, self.acks, self.in_flight, self.trips = self.acks.keys() | self.trips.keys(), {}, {}, {}
             self.boot, self.seq, self._cpu_from, self.cpu_rate = hello.boot, 0, None, None
         self.version, self.heard_at, self.why, self._is_first = hello.version, now, "", True
         return lost
 
     def told(self, cut: Cut, now: float) -> AbstractSet[str]:
-        """Takes any other line; returns the models whose acknowledgement changed, or of which another pod is idle."""
+        """Takes any other line; returns the models of which an acknowledgement, an idle pod or a switch changed."""
         self.seq, self.heard_at = cut.seq, now
         self._note_cpu(cut.cpu_s, now)
-        if not cut.acks and not cut.in_flight and not self._is_first:
+        if not cut.acks and not cut.in_flight and not cut.trips and not self._is_first:
             return _NONE
-        acks, in_flight = self.acks, self.in_flight
+        acks, in_flight, trips = self.acks, self.in_flight, self.trips
         self.acks = _followed({} if self._is_first else acks, cut.acks)
         self.in_flight = _followed({} if self._is_first else in_flight, cut.in_flight)
+        self.trips = _followed({} if self._is_first else trips, cut.trips)
         self._is_first = False
-        return _differing(acks, self.acks) | {
-            uid for uid, pods in self.in_flight.items() if _idle(pods) != _idle(in_flight.get(uid, {}))
-        }
+        return (
+            _differing(acks, self.acks)
+            | _differing(trips, self.trips)
+            | {uid for uid, pods in self.in_flight.items() if _idle(pods) != _idle(in_flight.get(uid, {}))}
+        )
 
     def silent_s(self, now: float) -> float:
         """Returns the seconds since it was heard, or since its pod was first seen."""
@@ -107,7 +113,7 @@ def _followed(before: Mapping[str, _Told], changes: Mapping[str, _Told | None]) 
     return {uid: told for uid, told in {**before, **changes}.items() if told is not None}
 
 
-def _differing(before: Mapping[str, int], after: Mapping[str, int]) -> set[str]:
+def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> set[str]:
     return {uid for uid in before.keys() | after.keys() if before.get(uid) != after.get(uid)}
 
 

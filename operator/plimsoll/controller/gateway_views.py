@@ -121,6 +121,7 @@ class GatewayViews:
             self._trouble(namespace, state),
             self._collector.in_flight(namespace, uid),
             self._wakeups.mismatches.take(uid),
+            {gateway.pod.name: gateway.trips[uid] for gateway in known if uid in gateway.trips},
             guarded=self._guarding.wanted,
             tls=bool(self._guarding.tls_secret),
         )

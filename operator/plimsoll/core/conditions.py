@@ -63,6 +63,14 @@ def stopped() -> Situation:
     )  # fmt: skip
 
 
+def killed(reason: str, message: str, *, serving: bool) -> Situation:
+    """The kill switch has tripped; `serving` where a fallback, or another gateway, answers."""
+    return Situation(
+        Phase.STALLED if serving else Phase.STOPPED, serving=serving, ready=False, reconciling=False, stalled=True,
+        reason=reason, message=message,
+    )  # fmt: skip
+
+
 def without_gateway(reason: str, message: str, *, serving: bool) -> Situation:
     """The newest spec is promoted, but the namespace lacks its gateways; `serving` where requests go past them."""
     return Situation(

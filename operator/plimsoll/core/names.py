@@ -16,6 +16,8 @@ INTENT_ANNOTATION: Final = "plimsoll.dev/intent"
 REFRESH_ANNOTATION: Final = "plimsoll.dev/refresh"
 """On a ModelDeployment: a new value asks for a revision with today's defaults, which is the present one where these
 have not changed. On a ControllerRevision: the value that asked for it."""
+RESET_KILL_SWITCH_ANNOTATION: Final = "plimsoll.dev/reset-kill-switch"
+"""On a ModelDeployment: a new value releases a kill switch that has tripped. Gateways read it themselves."""
 NUMBER_ANNOTATION: Final = "plimsoll.dev/number"
 """On the Deployment of a revision: its number, which outlives a ControllerRevision that somebody deletes. The number is
 Triton's version, so another one would restart the pods."""

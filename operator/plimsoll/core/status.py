@@ -15,6 +15,7 @@ from plimsoll.core.cache.permission import cache_refusal
 from plimsoll.core.conditions import Situation
 from plimsoll.core.diagnosis import Diagnosis, diagnose
 from plimsoll.core.gate import unverified
+from plimsoll.core.kill_switch.telling import alert, killed
 from plimsoll.core.names import GRPC_PORT, HTTP_PORT, pod_selector, preflight_name, selector_text
 from plimsoll.core.preflight.stage import OPEN, Gate, Stage, Waiting
 from plimsoll.core.preflight.summary import preflight_status
@@ -125,6 +126,8 @@ def _before_pods(observed: Observed, standing: Standing, *, serving: bool) -> Si
     traffic = observed.object.spec.traffic
     if traffic is Traffic.STOPPED:
         return conditions.stopped()
+    if traffic is not Traffic.FALLBACK and (situation := killed(observed, serving=serving)):
+        return situation
     if standing.failure:
         failed = conditions.cannot_start if standing.failure.kind is FailureKind.INVALID else conditions.preparing
         return failed(standing.failure.reason, standing.failure.message, serving=serving)
@@ -176,6 +179,18 @@ def _settled(observed: Observed, standing: Standing, deployment: Deployment) -> 
     if standing.draining:
         runtime = observed.object.spec.runtime or Runtime()
         return conditions.finalizing(", ".join(standing.draining), runtime.drain)
+    return _served(observed, deployment, hint)
+
+
+def _served(observed: Observed, deployment: Deployment, hint: str) -> Situation:
+    """Returns what is true of a revision that serves as wanted, with what is worth a remark."""
+    spec = observed.object.spec
+    if spec.traffic is Traffic.FALLBACK and spec.fallback:
+        hint = f", but {spec.fallback.name} answers, because spec.traffic is Fallback{hint}"
+        return conditions.stable(deployment.ready, deployment.replicas, hint, reason="Fallback")
+    alerted = alert(observed)
+    if alerted:
+        return conditions.stable(deployment.ready, deployment.replicas, f". {alerted}{hint}", reason="KillSwitchAlert")
     if unverified(observed, deployment.revision):
         hint = f". Revision {deployment.revision} serves unexamined, as preflight.whenNoStable says{hint}"
         return conditions.stable(deployment.ready, deployment.replicas, hint, reason="Unverified")
@@ -312,7 +327,10 @@ def _announcements(standing: Standing, situation: Situation, before: ModelDeploy
     told += _passed(standing.gate.verdict, before)
     if standing.promoted and standing.target:
         told.append(Announcement(Severity.NORMAL, "Promoted", f"Revision {standing.target.name} serves now"))
-    elif not situation.ready and situation.reason not in (*_WAITING, _reason(before.conditions or [])):
+    elif (not situation.ready or situation.reason == "KillSwitchAlert") and situation.reason not in (
+        *_WAITING,
+        _reason(before.conditions or []),
+    ):
         told.append(Announcement(Severity.WARNING, situation.reason, situation.message))
     return tuple(told)
 

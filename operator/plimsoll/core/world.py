@@ -10,6 +10,7 @@ from typing import Any
 
 from plimsoll.api.preflight_report import Outcome, PhaseName, PhaseStatus, ServedTensor
 from plimsoll.api.v1alpha1 import ModelDeployment
+from plimsoll.core.kill_switch.switch import Trip
 from plimsoll.core.packing import unpack
 from plimsoll.core.snapshot import Defaults, Snapshot
 
@@ -127,6 +128,7 @@ class Gateways:
         trouble: Why there are none or too few, None when nothing is wrong.
         in_flight: Requests that draining pods have yet to answer, by pod; only of pods of which all have told.
         mismatches: Kept answers that a revision contradicted, by revision; only those that are to be told now.
+        trips: Why the model's kill switch has tripped, by name of the gateway where it has.
         guarded: They speak TLS or ask for keys: no request may pass them by.
         tls: They speak TLS.
     """
@@ -137,6 +139,7 @@ class Gateways:
     trouble: Failure | None = None
     in_flight: Mapping[str, int] = field(default_factory=dict)
     mismatches: Mapping[str, int] = field(default_factory=dict)
+    trips: Mapping[str, Trip] = field(default_factory=dict)
     guarded: bool = False
     tls: bool = False
 

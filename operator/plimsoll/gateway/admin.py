@@ -51,6 +51,7 @@ class RoutesPage:
             "traffic": route.traffic.value,
             "stable": _revision(target.stable),
             "candidate": _revision(target.candidate),
+            **({"diverted": target.diversion.sentence} if target.diversion else {}),
             **({"ignored": ignored} if ignored else {}),
         }
 

@@ -86,6 +86,7 @@ class Gateway:
             self._parts.recorder_of,
             lambda: secrets.token_bytes(_KEY_BYTES),
             inspections=self._parts.inspections,
+            switches=self._parts.switches,
         )
         self._heartbeat = Heartbeat()
         self._stop = asyncio.Event()

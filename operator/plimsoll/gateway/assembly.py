@@ -25,6 +25,7 @@ from plimsoll.gateway.http2 import refusals as http2_refusals
 from plimsoll.gateway.http2.listener import GrpcListener
 from plimsoll.gateway.http2.switchboard import Switchboard
 from plimsoll.gateway.inspection import Inspections
+from plimsoll.gateway.kill_switches import KillSwitches
 from plimsoll.gateway.kinds import Kinds
 from plimsoll.gateway.parts import Listener, Parts
 from plimsoll.gateway.record_stream import Identity, RecordStream
@@ -38,6 +39,7 @@ from plimsoll.monitoring.aside_metrics import AsideMetrics, WarmthFigures
 from plimsoll.monitoring.gateway_metrics import RequestMetrics
 from plimsoll.monitoring.guard_metrics import GuardMetrics
 from plimsoll.monitoring.inspection_metrics import InspectionMetrics
+from plimsoll.monitoring.kill_switch_metrics import KillSwitchMetrics
 from plimsoll.version import VERSION
 
 _log = logging.getLogger(__name__)
@@ -73,6 +75,8 @@ class Assembly:
         self._warmth: KeepWarm | None = None
         prometheus_client.REGISTRY.register(InspectionMetrics(self._inspections.figures))
         prometheus_client.REGISTRY.register(AsideMetrics(self._shadows.figures, self._warmed))
+        self._switches = KillSwitches(time.monotonic)
+        prometheus_client.REGISTRY.register(KillSwitchMetrics(self._switches.figures))
 
     def parts(self) -> Parts:
         """Returns the makers."""
@@ -81,6 +85,7 @@ class Assembly:
             self._listeners,
             self._recordings.of,
             self._inspections,
+            self._switches,
             self._admin,
             self._work,
             self._close,
@@ -100,7 +105,10 @@ class Assembly:
     def _admin(self, boot: str, routes: Routes) -> Sequence[web.AbstractRouteDef]:
         identity = Identity(boot, self._me.pod, self._me.uid, VERSION, self._me.controller_key)
         targets = routes.book.targets
-        stream = self._stream = RecordStream(identity, self._recordings, _CLOCKS, routes.book.trust, targets.in_flight)
+        stream = self._stream = RecordStream(
+            identity, self._recordings, _CLOCKS, routes.book.trust, targets.in_flight, self._switches.trips
+        )
+        self._switches.told = stream.trip
         routes.subscribe(lambda: stream.follow(_table(targets)))
         self._kinds = Kinds(targets, self._inspections, self._asides)
         self._warmth = KeepWarm(targets, self._asides, self._me.pod, time.time, self._inspections.stateful)
@@ -110,6 +118,7 @@ class Assembly:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._guards.run(), name="guards")
+                group.create_task(self._switches.run(), name="kill-switches")
                 if self._stream:
                     group.create_task(self._stream.run(), name="records")
                 if self._kinds:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from plimsoll.core.kill_switch.switch import Trip
 from plimsoll.core.records.record import HEARTBEAT_S, Cut
 from plimsoll.core.records.wire import MAX_LINE_BYTES, encode_cut
 from plimsoll.core.routing.table import RouteTable
@@ -29,6 +30,7 @@ class Cutter:
         clocks: Time.
         send: Takes a line with its end, or drops it; must not block.
         in_flight: Returns the requests that draining pods have yet to answer, by uid of the ModelDeployment and pod.
+        trips: Returns the kill switches that have tripped, by uid of the ModelDeployment.
     """
 
     def __init__(
@@ -37,7 +39,10 @@ class Cutter:
         clocks: Clocks,
         send: Callable[[bytes], None],
         in_flight: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
+        trips: Callable[[], Mapping[str, Trip]] = dict,
     ) -> None:
+        self._trips = trips
+        self._told_trips: Mapping[str, Trip] = {}
         self._in_flight = in_flight
         self._recordings = recordings
         self._clocks = clocks
@@ -56,6 +61,7 @@ class Cutter:
         """Cuts for a new reader, who knows nothing."""
         self._told = {}
         self._told_in_flight = {}
+        self._told_trips = {}
         self.cut(Occasion.HEARTBEAT)
 
     def trip(self) -> None:
@@ -76,9 +82,9 @@ class Cutter:
     def cut(self, occasion: Occasion) -> None:
         """Sends what there is to tell; a heartbeat even when that is nothing."""
         records = tuple(self._recordings.cut(occasion))
-        acks, in_flight = self._changed(), self._changed_in_flight()
-        if records or acks or in_flight or occasion is Occasion.HEARTBEAT:
-            self._tell(Cut(0, self._clocks.wall(), self._clocks.cpu(), acks, records, in_flight))
+        acks, in_flight, trips = self._changed(), self._changed_in_flight(), self._changed_trips()
+        if records or acks or in_flight or trips or occasion is Occasion.HEARTBEAT:
+            self._tell(Cut(0, self._clocks.wall(), self._clocks.cpu(), acks, records, in_flight, trips))
 
     def _tell(self, cut: Cut) -> None:
         """Sends a cut in lines that the reader is sure to accept."""
@@ -86,7 +92,7 @@ class Cutter:
         if len(line) > _WANTED_LINE_BYTES and len(cut.records) > 1:
             half = len(cut.records) // 2
             self._tell(replace(cut, records=cut.records[:half]))
-            self._tell(replace(cut, records=cut.records[half:], acks={}, in_flight={}))
+            self._tell(replace(cut, records=cut.records[half:], acks={}, in_flight={}, trips={}))
             return
         self._seq += 1
         self._send(line)
@@ -107,6 +113,13 @@ class Cutter:
         }
         changed |= dict.fromkeys(self._told_in_flight.keys() - now.keys())
         self._told_in_flight = now
+        return changed
+
+    def _changed_trips(self) -> dict[str, Trip | None]:
+        now = self._trips()
+        changed: dict[str, Trip | None] = {uid: trip for uid, trip in now.items() if self._told_trips.get(uid) != trip}
+        changed |= dict.fromkeys(self._told_trips.keys() - now.keys())
+        self._told_trips = now
         return changed
 
 

@@ -38,10 +38,12 @@ MODULES: Final[Sequence[str]] = (
     "plimsoll.gateway.http1.remembered",
     "plimsoll.gateway.http1.request_head",
     "plimsoll.gateway.http1.shared",
+    "plimsoll.gateway.http1.standing_in",
     "plimsoll.gateway.http1.upstream",
     "plimsoll.gateway.http1.waiting",
     "plimsoll.gateway.http2.abuse",
     "plimsoll.gateway.http2.attempts",
+    "plimsoll.gateway.http2.call",
     "plimsoll.gateway.http2.checked_answers",
     "plimsoll.gateway.http2.client_connection",
     "plimsoll.gateway.http2.connection",
@@ -70,6 +72,7 @@ MODULES: Final[Sequence[str]] = (
     "plimsoll.gateway.queue",
     "plimsoll.gateway.recording",
     "plimsoll.gateway.targets",
+    "plimsoll.gateway.watch",
 )
 """All of them are one compilation unit: a call between them costs what a call in C costs."""
 

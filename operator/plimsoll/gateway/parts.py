@@ -12,7 +12,7 @@ from plimsoll.core.records.outcome import Outcome
 from plimsoll.gateway.config import GatewayConfig
 from plimsoll.gateway.inspection import Inspections
 from plimsoll.gateway.routes import Routes
-from plimsoll.gateway.targets import Recorder, Targets
+from plimsoll.gateway.targets import Recorder, Switches, Targets
 
 
 class Listener(Protocol):
@@ -86,6 +86,7 @@ class Parts:
         listeners: Makes the servers that take requests, from what they send to and the settings.
         recorder_of: Returns the counters of a revision, from the names of its model and its own.
         inspections: Say what is looked at of requests and answers; nothing is where they are None.
+        switches: Kill switches; there are none where they are None.
         admin: Makes more paths of the admin port, from the boot id and the routes that are followed; called once, and
             before `work`.
         work: Runs until it is cancelled; its death is the process's death.
@@ -97,6 +98,7 @@ class Parts:
     listeners: Callable[[Targets, GatewayConfig], Sequence[Listener]] = _no_listeners
     recorder_of: Callable[[str, str], Recorder] = _unrecorded
     inspections: Inspections | None = None
+    switches: Switches | None = None
     admin: Callable[[str, Routes], Sequence[web.AbstractRouteDef]] = _no_paths
     work: Callable[[], Coroutine[None, None, None]] = _no_work
     close: Callable[[], None] = _nothing

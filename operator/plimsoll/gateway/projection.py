@@ -8,13 +8,17 @@ from pydantic import ValidationError
 
 from plimsoll.api.base import ApiModel
 from plimsoll.api.cache import Cache
+from plimsoll.api.degradation import Fallback, KillSwitch
 from plimsoll.api.preflight import Objective
 from plimsoll.api.preflight_status import PreflightStatus
 from plimsoll.api.requests import Overload, Requests
 from plimsoll.api.routing import Routing, Traffic
 from plimsoll.core.cache.policy import CachePolicy, policy_of
+from plimsoll.core.kill_switch.policy import kill_policy_of
+from plimsoll.core.names import RESET_KILL_SWITCH_ANNOTATION
 from plimsoll.core.routing.build import Declared, problem_of
 from plimsoll.core.routing.endpoints import Slice, is_ready
+from plimsoll.core.routing.ladder import ladder_of
 from plimsoll.core.routing.limits import limits_of
 from plimsoll.core.routing.table import Endpoint
 from plimsoll.core.validation.rules import rules_of
@@ -41,12 +45,19 @@ def project_model(obj: JsonObject) -> Declared:
         routing = None
         problems.append(problem)
     requests = _part(Requests, spec, "requests", problems)
-    limits = limits_of(
-        requests, _part(Overload, spec, "overload", problems), _part(Objective, spec, "objective", problems)
+    overload = _part(Overload, spec, "overload", problems)
+    limits = limits_of(requests, overload, _part(Objective, spec, "objective", problems))
+    ladder = ladder_of(
+        _whole(Fallback, spec, "fallback", problems),
+        overload,
+        kill_policy_of(_part(KillSwitch, spec, "killSwitch", problems)),
+        (obj["metadata"].get("annotations") or {}).get(RESET_KILL_SWITCH_ANNOTATION, ""),
     )
     cache = _cache(spec.get("cache"), problems)
     rules = rules_of(requests, _examined(status.get("preflight"), problems))
-    return Declared(obj["metadata"]["uid"], traffic, routing, " ".join(problems), limits, cache, requests, rules)
+    return Declared(
+        obj["metadata"]["uid"], traffic, routing, " ".join(problems), limits, cache, requests, rules, ladder
+    )
 
 
 def _told(path: str, error: ValidationError) -> str:
@@ -66,6 +77,16 @@ def _examined(value: object, problems: list[str]) -> PreflightStatus | None:
         return None if value is None else PreflightStatus.model_validate(value)
     except ValidationError:
         problems.append("This gateway cannot read status.preflight, so it checks no values of the revision in it.")
+        return None
+
+
+def _whole(kind: type[Part], spec: JsonObject, name: str, problems: list[str]) -> Part | None:
+    """Reads one field of spec that means nothing without any of its own."""
+    given = spec.get(name)
+    try:
+        return None if given is None else kind.model_validate(given)
+    except ValidationError as error:
+        problems.append(_told(f"spec.{name}", error))
         return None
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from plimsoll.core.routing.ladder import Diversion
 from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.queueing import Found, Pace, Verdict, decide, overdue_sentence, refusal_sentence
 
@@ -31,6 +32,8 @@ class Why(StrEnum):
     LEFT = "left"
     """Its revision takes no requests any more."""
     STOPPED = "stopped"
+    NO_FALLBACK = "no_fallback"
+    """The model gets no request, and the one that stands in cannot take it."""
 
 
 class Rejection(NamedTuple):
@@ -39,6 +42,13 @@ class Rejection(NamedTuple):
     why: Why
     sentence: str
     retry_after_s: int
+
+
+def rejection_of(diversion: Diversion) -> Rejection:
+    """Returns what the client of a diverted request is told that nobody answers."""
+    if diversion.stops:
+        return Rejection(Why.STOPPED, diversion.sentence, 10)
+    return Rejection(Why.NO_FALLBACK, diversion.sentence, 1)
 
 
 class Waiting(Protocol):
@@ -224,10 +234,10 @@ class Queue:
         if line is not None:
             self._turn_away(list(line.tickets), Rejection(Why.LEFT, f"No replica of {self._model} is ready.", 1))
 
-    def stop(self) -> None:
-        """Turns everybody away: traffic is stopped."""
+    def divert(self, diversion: Diversion) -> None:
+        """Turns everybody away: the model gets no requests."""
         tickets = [ticket for line in self._lines.values() for ticket in line.tickets]
-        self._turn_away(tickets, Rejection(Why.STOPPED, f"Traffic to {self._model} is stopped by its spec.", 10))
+        self._turn_away(tickets, rejection_of(diversion))
 
     # ---- within --------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from plimsoll.core import tokens
+from plimsoll.core.kill_switch.switch import Trip
 from plimsoll.core.records.record import Hello
 from plimsoll.core.records.wire import encode_hello
 from plimsoll.core.routing.table import RouteTable
@@ -53,7 +54,7 @@ class RecordStream:
         recordings: What the stream is about.
         clocks: Time.
         trusted: Called when a stream opens with a valid token: a live controller knows this start of the gateway.
-        in_flight: As the `Cutter` takes it.
+        in_flight, trips: As the `Cutter` takes them.
 
     Raises:
         ValueError: the controller's key is none.
@@ -66,12 +67,13 @@ class RecordStream:
         clocks: Clocks,
         trusted: Callable[[], None],
         in_flight: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
+        trips: Callable[[], Mapping[str, Trip]] = dict,
     ) -> None:
         tokens.refusal("", identity.controller_key, identity.pod_uid, 0)  # a wrong key is to be told at the start
         self._identity = identity
         self._clocks = clocks
         self._trusted = trusted
-        self._cutter = Cutter(recordings, clocks, self._offer, in_flight)
+        self._cutter = Cutter(recordings, clocks, self._offer, in_flight, trips)
         self._reader: _Reader | None = None
         self._hello = encode_hello(Hello(identity.boot, identity.pod, identity.version))
 

@@ -8,17 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
+from plimsoll.core.routing.ladder import OVERLOAD, Diversion, diversion_of
 from plimsoll.core.routing.split import Split
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
 from plimsoll.gateway.inspection import Inspection, Inspections
 from plimsoll.gateway.queue import Queue
+from plimsoll.gateway.watch import Watch
 
 COMPARED = 32
 """Endpoints compared for one request: at most 2 us, measured, where all of a thousand would cost 65."""
+
+
+class Switches(Protocol):
+    """The kill switches of all models."""
+
+    def of(self, route: ModelRoute, act: Callable[[], None]) -> Watch | None:
+        """Returns what watches over a model under its new route; `act` is called when it tripped."""
 
 
 class Recorder(Protocol):
@@ -141,6 +150,8 @@ class ModelTarget:
         stable, candidate: Its revisions, None where there is none.
         queue: What it has in hand, and who waits.
         inspection: What is looked at of its requests and answers; None where nothing is.
+        diversion: That its pods get no request, only calls that are no inference; None in the ordinary case.
+        watch: Is told what its clients got in the end; None where no kill switch wants to know.
     """
 
     __slots__ = (
@@ -148,11 +159,14 @@ class ModelTarget:
         "_leaving",
         "_recorder_of",
         "_split",
+        "_switches",
         "candidate",
+        "diversion",
         "inspection",
         "queue",
         "route",
         "stable",
+        "watch",
     )
 
     def __init__(
@@ -162,10 +176,14 @@ class ModelTarget:
         split: Split,
         clock: Callable[[], float] = monotonic,
         inspections: Inspections | None = None,
+        switches: Switches | None = None,
     ) -> None:
         self._recorder_of = recorder_of
         self._inspections = inspections
+        self._switches = switches
+        self.watch: Watch | None = None
         self.inspection: Inspection | None = None
+        self.diversion: Diversion | None = None
         self._split = split
         self._leaving: list[EndpointTarget] = []
         self.route = ModelRoute(route.model, route.uid, route.epoch)
@@ -206,14 +224,21 @@ class ModelTarget:
         for left in known.values():
             self._leaving += left.update(RevisionRoute(left.route.name, 0))
             self.queue.abandon(left)
-        if route.traffic is Traffic.STOPPED:
-            self.queue.stop()
+        if self._switches is not None:
+            self.watch = self._switches.of(route, self._divert)
+        self._divert()
         self.queue.follow(route.limits)
 
     def inspect(self) -> None:
         """Finds out anew what is looked at of its requests and answers."""
         if self._inspections is not None:
             self.inspection = self._inspections.of(self.route)
+
+    def _divert(self) -> None:
+        trip = self.watch.switch.trip if self.watch is not None else None
+        self.diversion = diversion_of(self.route.model, self.route.traffic, trip)
+        if self.diversion is not None:
+            self.queue.divert(self.diversion)
 
     def in_flight(self) -> dict[str, int]:
         """Returns the unanswered requests of each pod that drains: they only become fewer, until it no longer drains.
@@ -237,10 +262,24 @@ class ModelTarget:
         return target
 
 
+class StandIn(NamedTuple):
+    """A model that answers a request in place of another one.
+
+    Attributes:
+        model, revision, endpoint: Which, and which pod has room for it now.
+        because: Why, as `ladder.degraded` takes it.
+    """
+
+    model: ModelTarget
+    revision: RevisionTarget
+    endpoint: EndpointTarget
+    because: str
+
+
 class Targets:
     """All models of the gateway, by public name."""
 
-    __slots__ = ("_clock", "_inspections", "_recorder_of", "_split_key", "models")
+    __slots__ = ("_clock", "_inspections", "_recorder_of", "_split_key", "_switches", "models")
 
     def __init__(
         self,
@@ -248,6 +287,7 @@ class Targets:
         split_key: Callable[[], bytes],
         clock: Callable[[], float] = monotonic,
         inspections: Inspections | None = None,
+        switches: Switches | None = None,
     ) -> None:
         """Makes an empty one.
 
@@ -256,8 +296,10 @@ class Targets:
             split_key: Returns a new random key each time.
             clock: Monotonic time in seconds.
             inspections: Say what is looked at of requests and answers; nothing is where they are None.
+            switches: Kill switches; there are none where they are None.
         """
         self._clock = clock
+        self._switches = switches
         self._inspections = inspections
         self._recorder_of = recorder_of
         self._split_key = split_key
@@ -278,9 +320,28 @@ class Targets:
             target = None
         if target is None:
             split = Split(self._split_key())
-            self.models[route.model] = ModelTarget(route, self._recorder_of, split, self._clock, self._inspections)
+            self.models[route.model] = ModelTarget(
+                route, self._recorder_of, split, self._clock, self._inspections, self._switches
+            )
         elif target.route is not route:
             target.update(route)
+
+    def stand_in(self, model: ModelTarget) -> StandIn | None:
+        """Returns what answers an inference that `model` does not; None where nothing may, or can at once.
+
+        A model that is diverted itself stands in for nobody: so there is one hop, and no circle. Such a request does
+        not wait, and takes no slot of a split: it goes to the revision that serves.
+        """
+        ladder, diversion = model.route.ladder, model.diversion
+        wanted = ladder.on_overload if diversion is None else not diversion.stops
+        other = self.models.get(ladder.fallback) if wanted and ladder.fallback is not None else None
+        if other is None or other is model or other.diversion is not None:
+            return None
+        revision = other.pick_without_toss()
+        endpoint = revision.least_outstanding() if revision is not None else None
+        if revision is None or endpoint is None or not other.queue.passes(endpoint):
+            return None
+        return StandIn(other, revision, endpoint, diversion.because if diversion is not None else OVERLOAD)
 
     def in_flight(self) -> dict[str, dict[str, int]]:
         """Returns the unanswered requests of pods that drain, by uid of the ModelDeployment; only where any drains."""

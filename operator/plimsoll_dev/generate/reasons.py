@@ -24,6 +24,11 @@ REASONS: Mapping[Origin, Mapping[str, str]] = {
         "NoModelServerReady": "Serving is False: it has none.",
         "Promoted": "The newest spec serves.",
         "Stopped": "`spec.traffic` is Stopped: every request is refused, as asked.",
+        "Fallback": "The newest spec is promoted, and the model in `spec.fallback` answers, because `spec.traffic` is "
+        "Fallback.",
+        "KillSwitchTripped": "Too many requests failed, so `spec.killSwitch` took the model from its users. Publish a "
+        "model that works, or reset the switch as the message says.",
+        "KillSwitchAlert": "Too many requests failed, and `spec.killSwitch` only alerts. It ends by itself.",
         "StableOnly": "A new revision is not promoted because `spec.traffic` is StableOnly.",
         "GatewayUnavailable": "The namespace has no ready gateway, or cannot have one; the message says why. Requests "
         "go to the model servers directly where they did so before.",

@@ -12,6 +12,8 @@ import pytest
 from tests.support.gateway_stream import POD_UID, SEED, admin_port
 from tests.support.recordings import Sums, route, table
 
+from plimsoll.api.degradation import KillAction
+from plimsoll.core.kill_switch.switch import Trip
 from plimsoll.core.records.record import Cut, Hello
 from plimsoll.core.records.wire import decode
 from plimsoll.core.tokens import public_key, sign
@@ -69,6 +71,19 @@ async def test_what_happens_is_told() -> None:
         gateway.request(times=5)
         cut = await cut_of(response)
         assert [(record.revision, record.arrivals) for record in cut.records] == [("r1", 5)]
+
+
+async def test_a_kill_switch_is_told_when_it_trips_and_when_it_is_released() -> None:
+    trip = Trip(KillAction.STOPPED, 20, 100)
+    async with admin_port() as gateway, opened(gateway.port) as response:
+        await told(response)
+        assert (await cut_of(response)).trips == {}
+        gateway.trips["uid-digits"] = trip
+        gateway.stream.trip()
+        assert (await cut_of(response)).trips == {"uid-digits": trip}
+        gateway.trips.clear()
+        gateway.stream.trip()
+        assert (await cut_of(response)).trips == {"uid-digits": None}
 
 
 async def test_a_trip_does_not_wait_for_the_next_tick() -> None:

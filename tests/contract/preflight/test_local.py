@@ -79,7 +79,10 @@ def test_a_server_that_dies_is_named_with_the_end_of_its_log(tmp_path: Path, wor
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("when", [b"Load: begins", b"Load: Passed"])
 def test_interrupted_it_leaves_nothing_behind(words: list[str], when: bytes, number: signal.Signals) -> None:
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    # Who was started in the background by a shell ignores SIGINT, and so do all its children.
+    process = subprocess.Popen(
+        ["env", "--default-signal=INT", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     assert process.stderr is not None
     with process.stderr as progress:
         assert any(when in line for line in progress)

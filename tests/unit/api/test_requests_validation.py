@@ -15,7 +15,7 @@ def checks(**of_age: object) -> InputChecks:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("0", 0), ("-1", -1), ("120", 120), ("1.5", Fraction(3, 2)), ("-500m", Fraction(-1, 2)), ("2Ki", 2048)],
+    [("0", 0), ("-1", -1), ("120", 120), ("1.5", Fraction(3, 2)), ("-0.5", Fraction(-1, 2))],
 )
 def test_a_bound_has_a_sign(text: str, value: Fraction) -> None:
     assert signed_value(text) == value
@@ -35,7 +35,7 @@ def test_what_is_no_bound(text: object) -> None:
 
 @pytest.mark.parametrize(
     ("least", "most", "is_right"),
-    [("1", "2", True), ("1", "1", True), ("1", "1000m", True), ("2", "1", False), ("-1", "-2", False), ("-2", 0, True)],
+    [("1", "2", True), ("1", "1", True), ("1", "1.0", True), ("2", "1", False), ("-1", "-2", False), ("-2", 0, True)],
 )
 def test_the_least_is_not_above_the_most(least: str, most: str, *, is_right: bool) -> None:
     broken = [rule.message for _, rule in broken_rules(checks(min=least, max=most))]

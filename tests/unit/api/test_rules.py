@@ -37,6 +37,23 @@ def test_the_offline_check_admits_what_the_api_server_completes(row: Defaulting)
     assert problems_of(Manifest(row.manifest)) == []
 
 
+def defaulted(value: Any, schema: dict[str, Any]) -> Any:
+    """What an API server makes of a value: defaults where nothing is said; nulls that may not be are nothing."""
+    if isinstance(value, list):
+        return [defaulted(item, schema["items"]) for item in value]
+    properties = schema.get("properties")
+    if not isinstance(value, dict) or properties is None:
+        return value
+    said = {key: item for key, item in value.items() if item is not None}
+    filled = {key: node["default"] for key, node in properties.items() if "default" in node and key not in said}
+    return {key: defaulted(item, properties[key]) for key, item in (said | filled).items()}
+
+
+@pytest.mark.parametrize("row", DEFAULTING, ids=lambda row: row.name)
+def test_the_schema_fills_in_what_the_table_says(row: Defaulting) -> None:
+    assert defaulted(row.manifest["spec"], SCHEMA["properties"]["spec"]) == row.defaulted
+
+
 @pytest.mark.parametrize("rule", list(cel_rules()), ids=lambda rule: rule["message"][:40])
 def test_every_cel_rule_has_a_row_it_admits_and_a_row_it_refuses(rule: dict[str, str]) -> None:
     about = [row for row in ROWS if row.rule and rule["message"].startswith(row.rule)]
@@ -81,6 +98,8 @@ def test_every_rule_names_its_field_and_says_more() -> None:
             "ttl",
             "shadow",
             "keepWarm",
+            "fallback",
+            "window",
         }
         assert way_out
 

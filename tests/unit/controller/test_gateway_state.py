@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.support.records import cut
 
+from plimsoll.api.degradation import KillAction
 from plimsoll.controller.gateway_state import Gateway, GatewayPod
+from plimsoll.core.kill_switch.switch import Trip
 from plimsoll.core.records.record import Hello
 
 HELLO = Hello("b1", "gw", "0.1.0")
@@ -106,3 +108,16 @@ def test_processors_used() -> None:
     assert subject.cpu_rate == pytest.approx(0.4)
     subject.opened(Hello("b2", "gw", "0.1.0"), 111.0)
     assert subject.cpu_rate is None
+
+
+def test_kill_switches_are_followed_and_lost_with_the_process_that_told_of_them() -> None:
+    subject, trip = gateway(), Trip(KillAction.STOPPED, 20, 100)
+    subject.opened(HELLO, 100.0)
+    subject.told(cut(1), 100.0)
+    assert subject.told(cut(2, trips={"digits": trip}), 100.0) == {"digits"}
+    assert subject.told(cut(3), 101.0) == set()
+    assert subject.trips == {"digits": trip}
+    assert subject.told(cut(4, trips={"digits": None}), 102.0) == {"digits"}
+    subject.told(cut(5, trips={"digits": trip}), 103.0)
+    assert "digits" in subject.opened(Hello("another", "gw", "1"), 104.0)
+    assert subject.trips == {}

@@ -74,6 +74,8 @@ OUTSIDE = {
     "overload": {"maxQueue": 10, "maxWait": "1s"},
     "cache": {"ttl": "1h"},
     "rollout": {"shadow": "5%"},
+    "fallback": {"name": "digits-small"},
+    "killSwitch": {"window": "30s", "action": "Stopped"},
     "objective": {"latency": [{"percentile": "99", "max": "200ms"}]},
     "preflight": {"budget": "1m", "golden": {"name": "golden", "key": "golden.json"}},
     "runtime.drain": "5m",

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.records import NOW, REVISION, UID, any_record, cut, outcomes, record
 
+from plimsoll.api.degradation import KillAction
+from plimsoll.core.kill_switch.switch import Trip
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.records.record import Cut, Hello, Record
 from plimsoll.core.records.wire import WireError, decode, encode_cut, encode_hello
@@ -51,6 +53,22 @@ def test_a_cut_comes_back_as_it_was(
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
     assert decode(line) == sent
+
+
+@given(
+    st.dictionaries(_NAMES, st.none() | st.builds(Trip, st.sampled_from(KillAction), st.just(3), st.integers(3, 2**40)))
+)
+def test_trips_come_back_as_they_were(trips: dict[str, Trip | None]) -> None:
+    sent = cut(7, trips=trips)
+    assert decode(encode_cut(sent)) == sent
+
+
+@pytest.mark.parametrize("action", ['"Restart"', "7", "null"])
+def test_an_action_of_a_newer_gateway_is_told_all_the_same(action: str) -> None:
+    line = encode_cut(cut(7, trips={UID: Trip(KillAction.STOPPED, 1, 2)})).replace(b'"Stopped"', action.encode())
+    told = decode(line)
+    assert isinstance(told, Cut)
+    assert told.trips == {UID: Trip(KillAction.ALERT, 1, 2)}
 
 
 def test_a_hello_comes_back_as_it_was() -> None:
@@ -145,6 +163,11 @@ FIRST = ("records", 0)
         (("in_flight",), {UID: {"pod": -1}}, "in_flight is not a list of counts"),
         (("in_flight",), {UID: {"pod": True}}, "in_flight is not a list of counts"),
         (("in_flight",), {UID: {"": 1}}, "in_flight has a pod without a name"),
+        (("trips",), [1], "trips is not uid to trip"),
+        (("trips",), {"x" * 300: None}, "trips is not uid to trip"),
+        (("trips",), {UID: 3}, "a trip is not an object"),
+        (("trips",), {UID: {"action": "Stopped", "failed": 1.5}}, "failed is not a count"),
+        (("trips",), {UID: {"action": "Stopped", "failed": 2, "judged": 1}}, "more failures than requests"),
         (("records",), {}, "records is not a list"),
         (FIRST, 7, "a record is not an object"),
         ((*FIRST, "uid"), None, "uid is missing"),

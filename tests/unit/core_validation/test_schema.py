@@ -58,7 +58,7 @@ def test_what_the_owner_says_of_inputs() -> None:
     spec = InputChecks.model_validate(
         {
             "inputs": [
-                {"name": "age", "min": "-500m", "max": 120, "default": "35"},
+                {"name": "age", "min": "-0.5", "max": 120, "default": "35"},
                 {"name": "x", "notFinite": "Allow"},
             ]
         }

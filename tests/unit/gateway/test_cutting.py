@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from tests.support.recordings import SUCCEEDED, WALL, Sums, route, table
 from tests.support.virtual_time import run_virtually
 
+from plimsoll.api.degradation import KillAction
+from plimsoll.core.kill_switch.switch import Trip
 from plimsoll.core.records.record import Cut
 from plimsoll.core.records.wire import MAX_LINE_BYTES, decode
 from plimsoll.core.routing.table import RouteTable
@@ -27,7 +29,10 @@ class Gateway:
         self.recordings = Recordings(clocks, Sums())
         self.lines: list[bytes] = []
         self.in_flight: dict[str, dict[str, int]] = {}
-        self.cutter = Cutter(self.recordings, clocks, self.lines.append, lambda: dict(self.in_flight))
+        self.trips: dict[str, Trip] = {}
+        self.cutter = Cutter(
+            self.recordings, clocks, self.lines.append, lambda: dict(self.in_flight), lambda: dict(self.trips)
+        )
         self.follow(routes)
 
     def follow(self, routes: RouteTable) -> None:
@@ -161,6 +166,28 @@ def test_requests_of_draining_pods_are_told_when_they_change_and_to_a_new_reader
         (1.25, {"uid-digits": {"a": 0, "b": 0}}),
         (2.1, {"uid-digits": {"a": 0, "b": 0}}),
         (2.25, {"uid-digits": None}),
+    ]
+
+
+def test_a_kill_switch_is_told_at_once_and_to_a_new_reader() -> None:
+    trip = Trip(KillAction.STOPPED, 20, 100)
+
+    def load(gateway: Gateway) -> Iterator[float]:
+        yield 1.1
+        gateway.trips = {"uid-digits": trip}
+        gateway.cutter.trip()
+        yield 1.0
+        gateway.cutter.begin()
+        yield 1.0
+        gateway.trips = {}
+        gateway.cutter.trip()
+
+    gateway = after(3.2, CALM, load)
+    assert [(at, cut.trips) for at, cut in zip(gateway.heard_at(), gateway.cuts(), strict=True)] == [
+        (0.25, {}),
+        (1.1, {"uid-digits": trip}),
+        (2.1, {"uid-digits": trip}),
+        (3.1, {"uid-digits": None}),
     ]
 
 

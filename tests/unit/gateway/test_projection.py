@@ -72,8 +72,8 @@ def test_a_status_that_cannot_be_followed_says_why(status: Any, names: str) -> N
 
 
 def test_a_value_of_traffic_that_is_not_known_here() -> None:
-    kept = project_model(model(traffic="Fallback", routing=routing(1, r1=1000)))
-    assert (kept.traffic, kept.problem) == (None, "This gateway does not know spec.traffic Fallback.")
+    kept = project_model(model(traffic="Mirror", routing=routing(1, r1=1000)))
+    assert (kept.traffic, kept.problem) == (None, "This gateway does not know spec.traffic Mirror.")
     assert kept.routing is not None, "the rest is followed"
 
 
@@ -99,7 +99,7 @@ def test_the_limits_of_a_spec() -> None:
         ),
         ({"requests": {"maxBody": "much"}}, RequestLimits(), "spec.requests.maxBody"),
         ({"requests": ["a"]}, RequestLimits(), "spec.requests"),
-        ({"overload": {"action": "Fallback", "maxQueue": 3}}, RequestLimits(max_queue=3), "spec.overload.action"),
+        ({"overload": {"action": "Ignore", "maxQueue": 3}}, RequestLimits(max_queue=3), "spec.overload.action"),
         ({"overload": {"maxWait": "soon"}}, RequestLimits(), "spec.overload.maxWait"),
         ({"objective": {"latency": [{"percentile": "99"}]}}, RequestLimits(), "spec.objective.latency.0.max"),
         ({"objective": "fast"}, RequestLimits(), "spec.objective"),

@@ -4,6 +4,7 @@ import pytest
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
+from plimsoll.core.routing.ladder import Ladder
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
 from plimsoll.gateway.targets import COMPARED, RevisionTarget, Targets
 
@@ -211,3 +212,54 @@ def test_a_call_that_is_no_evidence_goes_to_stable_and_tosses_nothing(
     subject.apply(table(revision("r1", 1000 - weight, *stable), revision("r2", weight, "b")))
     found = {subject.models["digits"].pick_without_toss(wants_candidate=wants_candidate) for _ in range(10)}
     assert [one.route.name for one in found if one] == [answers]
+
+
+def ladders(**models: ModelRoute) -> Targets:
+    subject = targets()
+    subject.apply(RouteTable(models))
+    return subject
+
+
+def model(
+    name: str, fallback: str | None = None, traffic: Traffic = Traffic.NORMAL, *, pods: str = "a", overload: bool = True
+) -> ModelRoute:
+    stable = revision(f"{name}-1", 1000, *pods)
+    return ModelRoute(name, name, 1, traffic, stable, ladder=Ladder(fallback, on_overload=overload))
+
+
+@pytest.mark.parametrize(
+    ("why", "first", "second", "because"),
+    [
+        ("overload", model("first", "second"), model("second"), "overload"),
+        ("traffic", model("first", "second", Traffic.FALLBACK, overload=False), model("second"), "traffic"),
+        ("overload that is to be rejected", model("first", "second", overload=False), model("second"), None),
+        ("no fallback", model("first"), model("second"), None),
+        ("a fallback that does not exist", model("first", "fourth"), model("second"), None),
+        ("itself", model("first", "first"), model("second"), None),
+        ("stopped traffic", model("first", "second", Traffic.STOPPED), model("second"), None),
+        ("a fallback without pods", model("first", "second"), model("second", pods=""), None),
+        ("a fallback that is stopped", model("first", "second"), model("second", traffic=Traffic.STOPPED), None),
+        ("a circle", model("first", "second", Traffic.FALLBACK), model("second", "first", Traffic.FALLBACK), None),
+        ("two hops", model("first", "second", Traffic.FALLBACK), model("second", "third", Traffic.FALLBACK), None),
+        ("one hop of a circle", model("first", "second", Traffic.FALLBACK), model("second", "first"), "traffic"),
+    ],
+)
+def test_who_stands_in(why: str, first: ModelRoute, second: ModelRoute, because: str | None) -> None:
+    subject = ladders(first=first, second=second, third=model("third"))
+    found = subject.stand_in(subject.models["first"])
+    assert (found and (found.model.route.model, found.because)) == (because and ("second", because)), why
+
+
+def test_a_fallback_that_has_as_many_as_it_may_stands_in_for_nobody() -> None:
+    subject = ladders(first=model("first", "second"), second=model("second"))
+    found = subject.stand_in(subject.models["first"])
+    assert found is not None
+    found.endpoint.outstanding = 64
+    assert subject.stand_in(subject.models["first"]) is None
+
+
+def test_what_stands_in_takes_no_slot_of_the_split() -> None:
+    second = ModelRoute("second", "second", 1, stable=revision("s1", 1, "a"), candidate=revision("s2", 999, "b"))
+    subject = ladders(first=model("first", "second", Traffic.FALLBACK), second=second)
+    found = [subject.stand_in(subject.models["first"]) for _ in range(50)]
+    assert {one.revision.route.name for one in found if one} == {"s1"}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from plimsoll.core.kill_switch.switch import Trip
 from plimsoll.core.records.outcome import Outcome
 
 WIRE = 1
@@ -118,6 +119,8 @@ class Cut:
         in_flight: What changed in the requests that pods which drain have yet to answer: uid of a ModelDeployment to
             these by pod, None where no pod of it drains any more. Everything in the first cut of a stream. Of a pod
             that is never named nothing is known, as from a gateway that is too old to say: that is not zero.
+        trips: What changed in the kill switches that have tripped: uid of a ModelDeployment to why, None where it has
+            been released. Everything in the first cut of a stream.
     """
 
     seq: int
@@ -126,3 +129,4 @@ class Cut:
     acks: Mapping[str, int | None] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
     in_flight: Mapping[str, Mapping[str, int] | None] = field(default_factory=dict)
+    trips: Mapping[str, Trip | None] = field(default_factory=dict)

@@ -14,6 +14,8 @@ from typing import Any
 
 import orjson
 
+from plimsoll.api.degradation import KillAction
+from plimsoll.core.kill_switch.switch import Trip
 from plimsoll.core.records.histogram import BUCKETS
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.records.record import CELLS_PER_S, WIRE, Cell, Cut, Hello, Record
@@ -32,6 +34,7 @@ _COUNTS = (
     *("cache_hits", "cache_mismatches", "bytes_in", "bytes_out"),
     *("copies_agreed", "copies_differed", "copies_failed"),
 )
+_ACTIONS = frozenset(action.value for action in KillAction)
 _TIMES = ("held_s", "latency_sum_s")
 
 
@@ -52,6 +55,11 @@ def encode_cut(cut: Cut) -> bytes:
         line["acks"] = cut.acks
     if cut.in_flight:
         line["in_flight"] = cut.in_flight
+    if cut.trips:
+        line["trips"] = {
+            uid: trip and {"action": trip.action, "failed": trip.failed, "judged": trip.judged}
+            for uid, trip in cut.trips.items()
+        }
     if cut.records:
         line["records"] = [_encoded(record) for record in cut.records]
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
@@ -104,7 +112,7 @@ def _cut(read: Mapping[str, Any]) -> Cut:
     decoded = tuple(_record(record, newest) for record in records)
     if len({(record.uid, record.revision) for record in decoded}) < len(decoded):
         raise WireError("a revision has two records")
-    return Cut(seq, at, _time(read, "cpu_s"), _acks(read), decoded, _in_flight(read))
+    return Cut(seq, at, _time(read, "cpu_s"), _acks(read), decoded, _in_flight(read), _trips(read))
 
 
 def _acks(read: Mapping[str, Any]) -> dict[str, int | None]:
@@ -133,6 +141,26 @@ def _in_flight(read: Mapping[str, Any]) -> dict[str, dict[str, int] | None]:
             if not all(0 < len(pod) <= _MAX_NAME for pod in pods):
                 raise WireError("in_flight has a pod without a name or with too long a one")
     return told
+
+
+def _trips(read: Mapping[str, Any]) -> dict[str, Trip | None]:
+    told = read.get("trips")
+    if not told:
+        return {}
+    if type(told) is not dict or not all(0 < len(uid) <= _MAX_NAME for uid in told):
+        raise WireError("trips is not uid to trip")
+    return {uid: trip if trip is None else _trip(trip) for uid, trip in told.items()}
+
+
+def _trip(read: Any) -> Trip:
+    if type(read) is not dict:
+        raise WireError("a trip is not an object")
+    failed, judged = _count(read, "failed"), _count(read, "judged")
+    if failed > judged:
+        raise WireError("a trip has more failures than requests")
+    # An action of a newer gateway is told, too: somebody should look at it.
+    action = read.get("action")
+    return Trip(KillAction(action) if action in _ACTIONS else KillAction.ALERT, failed, judged)
 
 
 def _record(read: Any, newest: int) -> Record:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from plimsoll.api.requests_validation import InputChecks
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
 from plimsoll.core.cache.policy import CachePolicy
+from plimsoll.core.routing.ladder import NO_LADDER, Ladder
 from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import NO_SAY, Endpoint, ModelRoute, RevisionRoute
 from plimsoll.core.validation.rules import Rules
@@ -35,6 +36,7 @@ class Declared:
         cache: `spec.cache`; None where there is none, or none that can be read.
         checks: `spec.requests`; None where there is none.
         rules: What it makes of the interface in `status.preflight`; None where that has none, or none that can be read.
+        ladder: What becomes of requests that the model should not, or cannot, answer.
     """
 
     uid: str
@@ -45,6 +47,7 @@ class Declared:
     cache: CachePolicy | None = None
     checks: InputChecks | None = None
     rules: Rules | None = None
+    ladder: Ladder = NO_LADDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Held:
         limits: As the spec states them.
         cache: Last `spec.cache`. One that cannot be read is none: nothing is kept by mistake.
         rules: Of the revision that was examined last, and of routed ones that were before: status has but one.
+        ladder: As the spec states it.
     """
 
     uid: str
@@ -80,6 +84,7 @@ class Held:
     limits: RequestLimits = NO_SAY
     cache: CachePolicy | None = None
     rules: tuple[Rules, ...] = ()
+    ladder: Ladder = NO_LADDER
 
     @property
     def revisions(self) -> tuple[str, ...]:
@@ -110,7 +115,13 @@ def follow(held: Held | None, declared: Declared) -> Held:
     """
     if held is None or held.uid != declared.uid:
         held = Held(declared.uid)
-    held = replace(held, traffic=declared.traffic or held.traffic, limits=declared.limits, cache=declared.cache)
+    held = replace(
+        held,
+        traffic=declared.traffic or held.traffic,
+        limits=declared.limits,
+        cache=declared.cache,
+        ladder=declared.ladder,
+    )
     routing = declared.routing
     if routing is not None and routing.epoch >= held.epoch:
         shares = [_share(revision) for revision in routing.revisions[:_ROUTED]]
@@ -165,6 +176,7 @@ def route(model: str, held: Held, endpoints: Callable[[str], tuple[Endpoint, ...
         candidate=_revision(held, held.candidate, weight, candidate, shadow),
         limits=held.limits,
         cache=held.cache,
+        ladder=held.ladder,
     )
 
 

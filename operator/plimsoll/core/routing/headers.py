@@ -16,6 +16,8 @@ MESH_TIMEOUT_HEADER: Final = "x-envoy-expected-rq-timeout-ms"
 """The same as a mesh says it: Envoy adds it to what it forwards, so that those behind it need not work in vain."""
 QUEUED_HEADER: Final = "x-plimsoll-queued"
 """On an answer: how long the request waited for a replica, in milliseconds; absent where it did not wait."""
+DEGRADED_HEADER: Final = "x-plimsoll-degraded"
+"""On an answer that another model gave: `fallback; model=NAME; reason=overload`, or `traffic`, or `kill-switch`."""
 CACHE_HEADER: Final = "x-plimsoll-cache"
 """On an answer of a model that has a cache: `hit`, `shared` with a request that was under way, `miss`, or `recheck`:
 one was kept, and the model was asked all the same. Absent where the request could not be looked up."""

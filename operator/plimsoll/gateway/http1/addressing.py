@@ -55,6 +55,12 @@ def resolve(target: bytes, host: bytes) -> Call | Refusal:
     return Refusal(404, Reason.UNKNOWN_PATH, "There is no such path. Inference is POST /v2/models/NAME/infer.")
 
 
+def renamed(target: bytes, model: bytes) -> bytes:
+    """Returns the target of an inference for another model, without the version; others as they are."""
+    match = _MODEL.fullmatch(target)
+    return b"/v2/models/" + model + target[match.start(3) - 1 :] if match is not None and match[3] else target
+
+
 def is_host(value: bytes) -> bool:
     """Tells whether a Host field's value is a name or an address with or without a port."""
     return _HOST.fullmatch(value) is not None

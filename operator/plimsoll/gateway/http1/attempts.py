@@ -17,9 +17,11 @@ from plimsoll.gateway.http1.outcomes import outcome_of
 from plimsoll.gateway.http1.refusals import Reason, Refusal, written
 from plimsoll.gateway.http1.request_head import RequestHead
 from plimsoll.gateway.http1.shared import Shared, Uncounted
+from plimsoll.gateway.http1.standing_in import Exempt
 from plimsoll.gateway.http1.upstream import Piece, UpstreamConnection
 from plimsoll.gateway.http1.waiting import Patience
 from plimsoll.gateway.targets import EndpointTarget, ModelTarget, Recorder, RevisionTarget
+from plimsoll.gateway.watch import Watch
 
 CLOSE_LINE = b"connection: close\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -251,6 +253,9 @@ class Attempts:
     def _finish(self, outcome: Outcome) -> None:
         now = monotonic()
         endpoint, self._endpoint = self._endpoint, None
+        watch = self._model.watch
+        if watch is not None:
+            self._watched(watch, outcome)
         if not self._recorded:
             self._ended(outcome, now, endpoint)
         elif outcome in _ANSWERED:
@@ -269,6 +274,13 @@ class Attempts:
             return
         self._recorder.cache_hits += self._look.is_hit
         self._recorder.ended(outcome, now - self._started, pod, exempt=self._look.request.exempt)
+
+    def _watched(self, watch: Watch, outcome: Outcome) -> None:
+        """Tells the kill switch what the client got; what a model answers in another one's place is not held to it."""
+        recorder = self._recorder
+        if recorder is not NO_EVIDENCE and not isinstance(recorder, Exempt):
+            exempt = self._look is not None and self._look.request.exempt
+            watch.ended(outcome, granted_s=self._head.timeout_s, exempt=exempt)
 
     def _leave(self, outcome: Outcome) -> None:
         """Ends an attempt; the first one's outcome is the arrival's."""
@@ -293,6 +305,9 @@ class Attempts:
 
     def _abandon(self, outcome: Outcome) -> None:
         """Ends the exchange for good."""
+        watch = self._model.watch if self._recorder is not NO_EVIDENCE else None
+        if watch is not None:
+            self._watched(watch, outcome)
         if self._upstream is not None:
             self._upstream.close()
         self._leave(outcome)

@@ -5,7 +5,6 @@ A client connection has one `Exchange` and uses it for its requests one after th
 
 from __future__ import annotations
 
-from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.gateway.http1.addressing import Call, unknown_model
 from plimsoll.gateway.http1.answer_head import AnswerHead
@@ -13,10 +12,11 @@ from plimsoll.gateway.http1.attempts import NO_EVIDENCE, Attempts
 from plimsoll.gateway.http1.look import Look
 from plimsoll.gateway.http1.refusals import Reason, Refusal, too_large
 from plimsoll.gateway.http1.request_head import RequestHead
+from plimsoll.gateway.http1.standing_in import Exempt, addressed_to, said
 from plimsoll.gateway.http1.upstream import Piece
 from plimsoll.gateway.http1.waiting import refusal_of
 from plimsoll.gateway.inspection import SEQUENCES, Inspection
-from plimsoll.gateway.queue import Rejection, Why
+from plimsoll.gateway.queue import Rejection, Why, rejection_of
 from plimsoll.gateway.targets import EndpointTarget
 
 _HELD_WHILE_CONNECTING = 64 << 10
@@ -115,7 +115,7 @@ class Exchange(Attempts):
         self._patience.left()
         model = self._model
         elsewhere = rejection.why is Why.LEFT or (self._on_candidate and model.queue.has_room(model.stable))
-        if not (elsewhere and self._try_again(Outcome.SHED)):
+        if not (elsewhere and model.diversion is None and self._try_again(Outcome.SHED)):
             self._shed(refusal_of(rejection))
 
     # ---- for the look at it ------------------------------------------------------------------------------------------
@@ -159,8 +159,8 @@ class Exchange(Attempts):
         if self._head.length > model.route.limits.max_body:
             self._refuse(too_large(model.route.limits.max_body, self._head.length))
             return
-        stopped = model.route.traffic is Traffic.STOPPED
-        pick = model.pick if call.infers and not stopped else model.pick_without_toss
+        diversion = model.diversion
+        pick = model.pick if call.infers and diversion is None else model.pick_without_toss
         revision = pick(wants_candidate=self._head.wants_candidate)
         if revision is not None:
             self._revision = revision
@@ -168,8 +168,8 @@ class Exchange(Attempts):
             if call.infers:
                 self._recorder = revision.recorder
                 self._recorder.arrived()
-        if stopped:
-            self._shed(Refusal(503, Reason.STOPPED, f"Traffic to {call.model} is stopped by its spec.", 10))
+        if diversion is not None and (call.infers or diversion.stops):
+            self._shed(refusal_of(rejection_of(diversion)))
         elif model.inspection is None or not (call.infers and self._looks(call, model.inspection)):
             self._place(call)
 
@@ -199,8 +199,30 @@ class Exchange(Attempts):
             self._go(revision, endpoint)
 
     def _shed(self, refusal: Refusal) -> None:
-        self._abandon(Outcome.SHED)
-        self._end_with(refusal)
+        """Has another model answer where that is wanted and possible; else tells the client."""
+        if not self._stands_in():
+            self._abandon(Outcome.SHED)
+            self._end_with(refusal)
+
+    def _stands_in(self) -> bool:
+        """Sends the request to the model that stands in for its own, which it is nothing but a shed one for."""
+        call, shared = self._head.call, self._shared
+        wanted = isinstance(call, Call) and call.infers and not isinstance(self._recorder, Exempt)
+        found = shared.targets.stand_in(self._model) if wanted and self._replayable and self._sent else None
+        if found is None:
+            return False
+        self._leave(Outcome.SHED)
+        look, self._look = self._look, None
+        if look is not None:
+            look.end(cancelled=False)
+        name = found.model.route.model
+        self._sent[0] = addressed_to(name, bytes(self._sent[0]))
+        self._extra += said(name, found.because)
+        self._model, self._on_candidate = found.model, False
+        self._recorder, self._recorded = Exempt(found.revision.recorder), False
+        self._recorder.arrived()
+        self._go(found.revision, found.endpoint)
+        return True
 
     def _too_late(self, sentence: str) -> None:
         """Ends a request whose time is over. That it waited for a replica until then is no evidence."""

@@ -79,6 +79,7 @@ class Listener:
         """Ends everything at once."""
         if self._opened is not None:
             self._opened.abort()
+            await self._opened.settled()
         if self._sweep is not None:
             self._sweep.cancel()
         for client in self._clients:

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     UNKNOWN_PATH = "unknown_path"
     UNKNOWN_MODEL = "unknown_model"
     STOPPED = "stopped"
+    NO_FALLBACK = "no_fallback"
     NO_ENDPOINT = "no_endpoint"
     OVERLOADED = "overloaded"
     BROKEN = "broken"

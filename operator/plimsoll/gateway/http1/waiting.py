@@ -12,7 +12,12 @@ from plimsoll.gateway.http1.refusals import Reason, Refusal
 from plimsoll.gateway.queue import Queue, Rejection, Ticket, Waiting, Why
 from plimsoll.gateway.targets import RevisionTarget
 
-_REASONS = {Why.OVERLOADED: Reason.OVERLOADED, Why.LEFT: Reason.NO_ENDPOINT, Why.STOPPED: Reason.STOPPED}
+_REASONS = {
+    Why.OVERLOADED: Reason.OVERLOADED,
+    Why.LEFT: Reason.NO_ENDPOINT,
+    Why.STOPPED: Reason.STOPPED,
+    Why.NO_FALLBACK: Reason.NO_FALLBACK,
+}
 
 
 class Patience:

@@ -8,17 +8,20 @@ The request's bytes are kept until the answer begins, as far as the limits allow
 
 from __future__ import annotations
 
-from plimsoll.api.routing import Traffic
+from typing_extensions import override
+
 from plimsoll.core.records.grpc_status import Status
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.gateway.http2 import refusals
 from plimsoll.gateway.http2.attempts import NO_POD, Attempts
 from plimsoll.gateway.http2.look import Look
 from plimsoll.gateway.http2.methods import NamedBy, Refused
+from plimsoll.gateway.http2.model_name import renamed
 from plimsoll.gateway.http2.naming import name_by_host, name_by_message
 from plimsoll.gateway.http2.violations import ErrorCode
 from plimsoll.gateway.http2.waiting import Place
 from plimsoll.gateway.inspection import SEQUENCES, Inspection
+from plimsoll.gateway.queue import rejection_of
 from plimsoll.gateway.targets import RevisionTarget
 
 
@@ -94,14 +97,15 @@ class Exchange(Attempts):
         if self._body.is_too_large:
             self._end_too_large()
             return
-        stopped = model.route.traffic is Traffic.STOPPED
+        diversion = model.diversion
         # Calls that do not predict, and those that are refused anyway, must not take a slot of the shares.
-        pick = model.pick if self._is_inference and not stopped else model.pick_without_toss
+        pick = model.pick if self._is_inference and diversion is None else model.pick_without_toss
         revision = self._revision = self._first = pick(wants_candidate=self._head.wants_candidate)
         if revision is not None and self._is_inference:
             revision.recorder.arrived()
-        if stopped:
-            self.shed(f"Traffic to model {name!r} is stopped by its owner.")
+        if diversion is not None and (self._is_inference or diversion.stops):
+            told = rejection_of(diversion)
+            self.shed(told.sentence, told.retry_after_s)
         elif model.inspection is None or revision is None or not self._looks(model.inspection, revision, name):
             self.send_on()
 
@@ -130,6 +134,36 @@ class Exchange(Attempts):
                 self._place.take(revision, self._head.time_left_s(self.started_at, self._board.clock()))
         elif not self.second_attempt(Outcome.SHED, is_broken=False):
             self.shed(NO_POD)
+
+    @override
+    def shed(self, message: str, retry_after_s: int = 1) -> None:
+        """Has another model answer where that is wanted and possible; else refuses it for want of a pod."""
+        if not self._stands_in():
+            super().shed(message, retry_after_s)
+
+    def _stands_in(self) -> bool:
+        """Sends it to the model that stands in for its own, which it is nothing but a shed one for."""
+        model, method = self._model, self._method
+        if model is None or method is None or not (method.is_inference and method.may_repeat) or self._degraded:
+            return False
+        found = self._board.targets.stand_in(model) if self._body.is_whole and not self.answered else None
+        name = found.model.route.model if found is not None else ""
+        data = renamed(b"".join(self._body.chunks), name) if found is not None else None
+        if found is None or data is None or self._caller is None:
+            return False
+        self._end_arrival(Outcome.SHED)
+        self._release()
+        look, self._look = self._look, None
+        if look is not None:
+            look.end(cancelled=False)
+        self._body.replace(data)
+        self._degraded = refusals.about_the_stand_in(name, found.because)
+        self._model = found.model
+        self._revision = self._first = found.revision
+        self._recorded = False
+        found.revision.recorder.arrived()
+        self.go_to(found.endpoint)
+        return True
 
     def _end_too_large(self) -> None:
         self._leave_pod(ErrorCode.CANCEL)

@@ -64,8 +64,8 @@ class GrpcListener:
         """Ends everything at once."""
         if self._opened is not None:
             self._opened.abort()
+            await self._opened.settled()
         await self._board.close()
-        await asyncio.sleep(0)
         if self._timekeeper is not None:
             self._timekeeper.cancel()
             await asyncio.gather(self._timekeeper, return_exceptions=True)

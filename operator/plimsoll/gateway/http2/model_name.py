@@ -16,6 +16,7 @@ SEARCHED_BYTES: Final = 4096
 MAX_NAME_BYTES: Final = 256
 
 _NAME_TAG: Final = 0x0A  # field 1, length-delimited
+_VERSION_TAG: Final = 0x12  # field 2, length-delimited
 _WIRE_VARINT, _WIRE_FIXED64, _WIRE_LENGTH, _WIRE_FIXED32 = 0, 1, 2, 5
 _FIELD_ONE: Final = 1
 _VARINT_BYTES: Final = 10
@@ -52,6 +53,54 @@ def find_model_name(data: bytes, *, ended: bool) -> str | None:
         if 0 < length <= _ONE_BYTE and size >= end and PREFIX_BYTES + int.from_bytes(data[1:5], "big") >= end:
             return _text(data[PREFIX_BYTES + 2 : end])
     return _search(data, ended=ended)
+
+
+def renamed(data: bytes, name: str) -> bytes | None:
+    """Returns a call's DATA with another name in its first message, and without a version; None where that is hidden.
+
+    Which version of the first model it asks for means nothing to the other.
+
+    Args:
+        data: The call's DATA so far, with the name in it.
+        name: The other model's.
+    """
+    size = int.from_bytes(data[1:PREFIX_BYTES], "big")
+    try:
+        start, end = _span(data, PREFIX_BYTES + size)
+    except (_Short, Unreadable):
+        return None
+    text = name.encode()
+    field = bytes((_NAME_TAG, len(text))) + text
+    left = size - (end - start) + len(field)
+    return b"\0" + left.to_bytes(PREFIX_BYTES - 1, "big") + data[PREFIX_BYTES:start] + field + data[end:]
+
+
+def _span(data: bytes, message_end: int) -> tuple[int, int]:
+    """Returns where the name's field begins, and where it and the version's after it end."""
+    if data[:1] != b"\0":
+        raise Compressed("is compressed")
+    position = PREFIX_BYTES
+    while True:
+        start = position
+        tag, position = _varint(data, position)
+        wire = tag & 7
+        if wire == _WIRE_LENGTH:
+            length, position = _varint(data, position)
+            position += length
+            if tag >> 3 == _FIELD_ONE:
+                break
+        elif wire == _WIRE_VARINT:
+            _, position = _varint(data, position)
+        elif wire in {_WIRE_FIXED64, _WIRE_FIXED32}:
+            position += 8 if wire == _WIRE_FIXED64 else 4
+        else:
+            raise Unreadable("is not protobuf")
+    if position < min(len(data), message_end) and data[position] == _VERSION_TAG:
+        length, position = _varint(data, position + 1)
+        position += length
+    if position > min(len(data), message_end):
+        raise _Short
+    return start, position
 
 
 def _search(data: bytes, *, ended: bool) -> str | None:

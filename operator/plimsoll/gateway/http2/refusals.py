@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from plimsoll.core.records.grpc_status import Status
-from plimsoll.core.routing.headers import ATTEMPT_HEADER, CACHE_HEADER, QUEUED_HEADER, REVISION_HEADER
+from plimsoll.core.routing.headers import ATTEMPT_HEADER, CACHE_HEADER, DEGRADED_HEADER, QUEUED_HEADER, REVISION_HEADER
+from plimsoll.core.routing.ladder import degraded
 from plimsoll.core.validation.problem import INVALID_HEADER
 from plimsoll.gateway.http2 import frames
 from plimsoll.gateway.http2.headers import Field, encode
@@ -53,6 +54,11 @@ def about_the_way(revision: str, attempt: int) -> bytes:
 def about_the_wait(waited_s: float) -> bytes:
     """Returns what is appended to the head of an answer whose call waited for a pod, in seconds."""
     return encode([(QUEUED_HEADER.encode(), str(math.ceil(waited_s * 1000)).encode())])
+
+
+def about_the_stand_in(model: str, because: str) -> bytes:
+    """Returns what is appended to the head of an answer that this model gave in another one's place."""
+    return encode([(DEGRADED_HEADER.encode(), degraded(model, because).encode())])
 
 
 def about_the_look(cache: str, invalid: str) -> bytes:

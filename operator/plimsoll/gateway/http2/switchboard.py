@@ -13,7 +13,7 @@ from plimsoll.core.records.grpc_status import Status
 from plimsoll.core.routing.table import Endpoint
 from plimsoll.gateway.access import Access
 from plimsoll.gateway.http2 import refusals
-from plimsoll.gateway.http2.attempts import Attempts
+from plimsoll.gateway.http2.call import Call
 from plimsoll.gateway.http2.connection import Connection, Outbox, as_protocol
 from plimsoll.gateway.http2.deadlines import Wheel
 from plimsoll.gateway.http2.limits import Limits
@@ -96,7 +96,7 @@ class Switchboard:
         self.connect = connect or _connect
         self.access = access
         self.outbox = Outbox()
-        self.wheel: Wheel[Attempts] = Wheel(clock())
+        self.wheel: Wheel[Call] = Wheel(clock())
         self.counters = Counters()
         self.clients: set[ClientConnection] = set()
         self.deserted = asyncio.Event()
@@ -173,6 +173,17 @@ class Switchboard:
         for pool in list(self._pools.values()):
             await pool.close()
         self.outbox.flush()
+        await _rounds()
+        for client in list(self.clients):  # over TLS the end of one waits for the client's word
+            if client.transport is not None:
+                client.transport.abort()
+        await _rounds()
+
+
+async def _rounds() -> None:
+    """Lets the event loop write what was collected, tell connections of their end, and free their sockets."""
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 async def _connect(connection: UpstreamConnection, endpoint: Endpoint) -> None:

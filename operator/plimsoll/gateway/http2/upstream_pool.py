@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from plimsoll.gateway.http2.attempts import Attempts
+from plimsoll.gateway.http2.call import Call
 from plimsoll.gateway.http2.upstream_connection import UpstreamConnection
 from plimsoll.gateway.targets import EndpointTarget
 
@@ -49,9 +50,10 @@ class UpstreamPool:
         self._waiting[exchange] = None
         self._grow()
 
-    def withdraw(self, exchange: Attempts) -> None:
+    def withdraw(self, call: Call) -> None:
         """Forgets a call that waits."""
-        self._waiting.pop(exchange, None)
+        if isinstance(call, Attempts):
+            self._waiting.pop(call, None)
 
     def ready(self, connection: UpstreamConnection) -> None:
         """Gives a connection what waits."""

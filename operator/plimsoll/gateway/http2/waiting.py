@@ -81,7 +81,7 @@ class Place:
         self._ticket = None
         model = self._model
         has_room = self._revision is not model.stable and model.queue.has_room(model.stable)
-        elsewhere = has_room or rejection.why is Why.LEFT
+        elsewhere = (has_room or rejection.why is Why.LEFT) and model.diversion is None
         if not (elsewhere and self._call.second_attempt(Outcome.SHED, is_broken=False)):
             self._call.shed(rejection.sentence, rejection.retry_after_s)
         self._board.flush_soon()

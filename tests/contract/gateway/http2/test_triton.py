@@ -151,14 +151,14 @@ def counted(count: int) -> np.ndarray:
 
 
 async def test_a_decoupled_model_answers_as_often_as_it_likes_to_the_blocking_client(triton: LocalTriton) -> None:
-    def use(address: str) -> list[object]:
+    def use(address: str) -> list[tuple[str, bool, object]]:
         done: queue.Queue[tuple[Any, Any]] = queue.Queue()
         with sync_client.InferenceServerClient(address) as client:
             client.start_stream(lambda result, error: done.put((result, error)))
             for count in (3, 0, 50):
                 inputs = [tensor(sync_client, counted(count))]
                 client.async_stream_infer("decoupled", inputs, request_id=str(count), enable_empty_final_response=True)
-            taken: list[object] = []
+            taken: list[tuple[str, bool, object]] = []
             for _ in range(3 + 50 + 3):
                 result, error = done.get(timeout=20)
                 assert error is None
@@ -166,7 +166,8 @@ async def test_a_decoupled_model_answers_as_often_as_it_likes_to_the_blocking_cl
                 final = response.parameters["triton_final_response"].bool_param
                 taken.append((response.id, final, None if final else result.as_numpy("y").tolist()))
             client.stop_stream()
-        return taken
+        # The answers of a request have an order, those of two requests have none.
+        return sorted(taken, key=lambda answer: answer[0])
 
     async with gateway_before(triton) as gateway:
         assert await asyncio.to_thread(use, gateway.address) == await asyncio.to_thread(use, triton.grpc)
@@ -174,7 +175,7 @@ async def test_a_decoupled_model_answers_as_often_as_it_likes_to_the_blocking_cl
 
 
 async def test_a_decoupled_model_and_the_asyncio_client(triton: LocalTriton) -> None:
-    async def use(address: str) -> list[object]:
+    async def use(address: str) -> list[tuple[str, object, object]]:
         async def requests() -> AsyncIterator[dict[str, object]]:
             for count in (5, 2):
                 yield {
@@ -184,10 +185,11 @@ async def test_a_decoupled_model_and_the_asyncio_client(triton: LocalTriton) -> 
                 }
 
         async with aio_client.InferenceServerClient(address) as client:
-            return [
+            taken = [
                 (result.get_response().id, result.as_numpy("y").tolist(), error)
                 async for result, error in client.stream_infer(requests())
             ]
+            return sorted(taken, key=lambda answer: answer[0])  # as above
 
     async with gateway_before(triton) as gateway:
         expected = await use(triton.grpc)

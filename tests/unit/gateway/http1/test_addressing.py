@@ -2,7 +2,7 @@
 
 import pytest
 
-from plimsoll.gateway.http1.addressing import Call, resolve
+from plimsoll.gateway.http1.addressing import Call, renamed, resolve
 from plimsoll.gateway.http1.refusals import Refusal
 
 PASS = {
@@ -90,3 +90,17 @@ def test_a_host_without_a_name_means_no_model(host: bytes) -> None:
     refusal = resolve(b"/v2/health/ready", host)
     assert isinstance(refusal, Refusal)
     assert refusal.status == 404
+
+
+@pytest.mark.parametrize(
+    ("target", "other"),
+    [
+        (b"/v2/models/digits/infer", b"/v2/models/small/infer"),
+        (b"/v2/models/digits/versions/3/infer", b"/v2/models/small/infer"),
+        (b"/v2/models/digits/generate_stream?a=b", b"/v2/models/small/generate_stream?a=b"),
+        (b"/v2/models/digits", b"/v2/models/digits"),
+        (b"/v2/health/ready", b"/v2/health/ready"),
+    ],
+)
+def test_an_inference_can_be_addressed_to_another_model(target: bytes, other: bytes) -> None:
+    assert renamed(target, b"small") == other

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2 as pb
 
 from plimsoll.gateway.http2.methods import PASSING, NamedBy
-from plimsoll.gateway.http2.model_name import SEARCHED_BYTES, Compressed, Unreadable, find_model_name
+from plimsoll.gateway.http2.model_name import SEARCHED_BYTES, Compressed, Unreadable, find_model_name, renamed
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 _BY_MESSAGE = [path.rpartition("/")[2] for path, method in PASSING.items() if method.named_by is NamedBy.MESSAGE]
@@ -117,3 +117,35 @@ def test_the_search_ends() -> None:
     assert find_model_name(message[:SEARCHED_BYTES], ended=False) is None
     with pytest.raises(Unreadable, match="within 4096 bytes"):
         find_model_name(message, ended=False)
+
+
+NAMES = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=40)
+
+
+@given(NAMES, NAMES, st.sampled_from(["", "1", "12"]), st.binary(max_size=300), st.data())
+def test_a_call_can_be_addressed_to_another_model(
+    name: str, other: str, version: str, payload: bytes, data: st.DataObject
+) -> None:
+    request = pb.ModelInferRequest(model_name=name, model_version=version, id="7", raw_input_contents=[payload])
+    whole = framed(request.SerializeToString())
+    cut = data.draw(st.integers(7 + len(name) + (2 + len(version) if version else 0), len(whole)), "bytes that came")
+    changed = renamed(whole[:cut], other)
+    assert changed is not None
+    changed += whole[cut:]
+    assert changed[0] == 0
+    assert int.from_bytes(changed[1:5], "big") == len(changed) - 5
+    read = pb.ModelInferRequest.FromString(changed[5:])
+    assert (read.model_name, read.model_version, read.id) == (other, "", "7")
+    assert list(read.raw_input_contents) == [payload]
+
+
+@pytest.mark.parametrize("other", [row[1] for row in BEFORE], ids=[row[0] for row in BEFORE])
+def test_fields_before_the_name_stay(other: bytes) -> None:
+    assert renamed(framed(other + b"\x0a\x06digits"), "small") == framed(other + b"\x0a\x05small")
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\1\0\0\0\x02\x1f\x8b", b"\0\0\0", framed(b"\x0a\x06dig"), framed(b"\x0f\x01"), framed(b"\x11")]
+)
+def test_a_name_that_is_hidden_cannot_be_changed(data: bytes) -> None:
+    assert renamed(data, "small") is None
