@@ -46,6 +46,9 @@ class Memory:
         self.protocol.resume_writing()
         return list(FrameReader().feed(taken))
 
+    def get_extra_info(self, _name: str) -> None:
+        """There is no socket."""
+
     def get_write_buffer_size(self) -> int:
         return len(self.buffer)
 
