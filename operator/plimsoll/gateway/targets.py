@@ -329,8 +329,8 @@ class Targets:
     def stand_in(self, model: ModelTarget) -> StandIn | None:
         """Returns what answers an inference that `model` does not; None where nothing may, or can at once.
 
-        A model that is diverted itself stands in for nobody: so there is one hop, and no circle. Such a request does
-        not wait, and takes no slot of a split: it goes to the revision that serves.
+        A model that is diverted itself stands in for nobody, so there is one hop, and no circle; nor does one that
+        keeps a state. Such a request does not wait, and takes no slot of a split: it goes to the revision that serves.
         """
         ladder, diversion = model.route.ladder, model.diversion
         wanted = ladder.on_overload if diversion is None else not diversion.stops
@@ -340,6 +340,8 @@ class Targets:
         revision = other.pick_without_toss()
         endpoint = revision.least_outstanding() if revision is not None else None
         if revision is None or endpoint is None or not other.queue.passes(endpoint):
+            return None
+        if other.inspection is not None and other.inspection.is_stateful(revision.route):
             return None
         return StandIn(other, revision, endpoint, diversion.because if diversion is not None else OVERLOAD)
 

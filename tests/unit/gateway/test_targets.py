@@ -1,11 +1,13 @@
 """What stays and what goes when routes change, and which endpoint is next."""
 
 import pytest
+from tests.support.looked import Looked
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.routing.ladder import Ladder
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
+from plimsoll.gateway.inspection import Inspections
 from plimsoll.gateway.targets import COMPARED, RevisionTarget, Targets
 
 
@@ -24,9 +26,13 @@ class Counter:
     def rescued(self) -> None: ...
 
 
-def targets() -> Targets:
+def targets(inspections: Inspections | None = None) -> Targets:
     counters: dict[tuple[str, str], Counter] = {}
-    return Targets(lambda model, revision: counters.setdefault((model, revision), Counter()), lambda: b"key")
+    return Targets(
+        lambda model, revision: counters.setdefault((model, revision), Counter()),
+        lambda: b"key",
+        inspections=inspections,
+    )
 
 
 def pods(*names: str) -> tuple[Endpoint, ...]:
@@ -256,6 +262,15 @@ def test_a_fallback_that_has_as_many_as_it_may_stands_in_for_nobody() -> None:
     assert found is not None
     found.endpoint.outstanding = 64
     assert subject.stand_in(subject.models["first"]) is None
+
+
+def test_a_fallback_that_keeps_a_state_stands_in_for_nobody() -> None:
+    looked = Looked()
+    looked.inspections.stateful |= {"second-1": True, "third-1": False}
+    subject = targets(looked.inspections)
+    asking = {"a": model("a", "second"), "b": model("b", "third")}
+    subject.apply(RouteTable({**asking, "second": model("second"), "third": model("third")}))
+    assert [subject.stand_in(subject.models[name]) is None for name in asking] == [True, False]
 
 
 def test_what_stands_in_takes_no_slot_of_the_split() -> None:
