@@ -18,6 +18,8 @@ from plimsoll.gateway.targets import ModelTarget, RevisionTarget, Targets
 _log = logging.getLogger(__name__)
 
 PERIOD_S: Final = 0.5
+AT_ONCE: Final = 8
+"""Pods that are asked at a time. The time for an answer begins with its turn: pods that hang use up only their own."""
 PAUSE_S: Final = 10.0
 """After a pod that did not say. Meanwhile its revision is taken for one that keeps no state."""
 _OK: Final = 200
@@ -36,6 +38,7 @@ class Kinds:
         self._targets = targets
         self._inspections = inspections
         self._asides = asides
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._not_before: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -46,7 +49,7 @@ class Kinds:
             await asyncio.sleep(PERIOD_S)
 
     async def look(self, now: float) -> None:
-        """Asks every revision that has a pod and was not asked, all at a time; forgets those that are gone."""
+        """Asks every revision that has a pod and was not asked; forgets those that are gone."""
         known, routed = self._inspections.stateful, dict(self._revisions())
         for gone in known.keys() - routed.keys():
             del known[gone]
@@ -62,7 +65,8 @@ class Kinds:
         name = revision.route.name
         endpoint = revision.endpoints[0].endpoint
         try:
-            said = await self._asides.ask(endpoint.ip, f"/v2/models/{model.route.model}/config")
+            async with self._turns:
+                said = await self._asides.ask(endpoint.ip, f"/v2/models/{model.route.model}/config")
         except Unanswered as failure:
             self._later(name, now, str(failure))
             return

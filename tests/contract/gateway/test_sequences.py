@@ -9,12 +9,13 @@ from contextlib import aclosing, asynccontextmanager
 import grpc
 from tests.support.grpc_stage import infer as grpc_infer
 from tests.support.grpc_stage import refused, stage
-from tests.support.http_gateway import Gateway, gateway, infer
-from tests.support.scripted_http import Asked, ok, scripted
+from tests.support.http_gateway import Gateway, gateway, infer, pods
+from tests.support.scripted_http import Asked, never, ok, scripted
 
 from plimsoll.core.records.outcome import Outcome
+from plimsoll.core.routing.table import ModelRoute, RevisionRoute, RouteTable
 from plimsoll.gateway.asides import Asides
-from plimsoll.gateway.kinds import PAUSE_S, Kinds
+from plimsoll.gateway.kinds import AT_ONCE, PAUSE_S, Kinds
 
 SEQUENCE = {"name": "digits", "sequence_batching": {"direct": {}}}
 PLAIN = {"name": "digits"}
@@ -98,6 +99,24 @@ async def test_a_pod_that_does_not_say_is_asked_again_later() -> None:
         assert (pod.told, (await subject.ask(infer())).status) == (1, 200)
         await kinds.look(PAUSE_S)
         assert (pod.told, (await subject.ask(infer())).status) == (2, 400)
+
+
+async def test_pods_that_hang_keep_nobody_from_being_asked() -> None:
+    pod = Pod(told(SEQUENCE))
+    async with (
+        scripted(never, "127.0.0.3") as hanging,
+        scripted(pod, port=hanging.port) as well,
+        gateway(port=well.port) as subject,
+        aclosing(Asides(well.port, answer_s=0.2)) as asides,
+    ):
+        ips = {f"m{number}": hanging.ip for number in range(2 * AT_ONCE)} | {"well": well.ip}
+        routes = {
+            name: ModelRoute(name, name, 1, stable=RevisionRoute(f"{name}-1", 1000, pods([ip])))
+            for name, ip in ips.items()
+        }
+        subject.targets.apply(RouteTable(routes))
+        await Kinds(subject.targets, subject.looked.inspections, asides).look(0)
+        assert subject.looked.inspections.stateful == {"well-1": True}
 
 
 async def test_what_is_known_goes_with_the_revision() -> None:
