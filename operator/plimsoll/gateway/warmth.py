@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Final
 
-from plimsoll.api.routing import Traffic
 from plimsoll.core.inference.http_body import write_http
 from plimsoll.core.routing.warmth import offset_s, rest_s
 from plimsoll.core.triton.statistics import last_inference_s
@@ -84,7 +83,7 @@ class KeepWarm:
         watched = [
             (model, revision, endpoint)
             for model in self._targets.models.values()
-            if model.route.limits.keep_warm_s is not None and model.route.traffic is not Traffic.STOPPED
+            if model.route.limits.keep_warm_s is not None and not (model.diversion and model.diversion.stops)
             for revision in (model.stable, model.candidate)
             if revision is not None
             for endpoint in revision.endpoints

@@ -12,8 +12,11 @@ from tests.support.http_gateway import Gateway, gateway
 from tests.support.looked import rules
 from tests.support.scripted_http import Asked, ok, scripted
 
+from plimsoll.api.degradation import KillAction
 from plimsoll.api.routing import Traffic
 from plimsoll.core.inference.http_body import read_http
+from plimsoll.core.kill_switch.switch import Trip
+from plimsoll.core.routing.ladder import diversion_of
 from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.validation.rules import Rules
 from plimsoll.gateway.asides import Asides
@@ -150,6 +153,29 @@ async def test_a_pod_that_computes_now_needs_nothing() -> None:
         await at(pod, LATE, warmth)
         stable.endpoints[0].outstanding -= 1
         assert pod.asked == []
+
+
+async def test_a_model_without_pods_stays_without() -> None:
+    pod = Pod()
+    async with keeping(pod, known=rules()) as (subject, (warmth,)):
+        subject.route([], limits=KEEP, rules=rules())
+        await at(pod, 0, warmth)
+        await at(pod, LATE, warmth)
+        assert (pod.asked, list(warmth.figures())) == ([], [])
+
+
+async def test_nothing_is_sent_while_a_kill_switch_keeps_everybody_away() -> None:
+    pod = Pod()
+    async with keeping(pod, known=rules()) as (subject, (warmth,)):
+        await at(pod, 0, warmth)
+        model = subject.targets.models["digits"]
+        model.diversion = diversion_of("digits", Traffic.NORMAL, Trip(KillAction.STOPPED, 5, 10))
+        await at(pod, LATE, warmth)
+        assert pod.asked == []
+        model.diversion = None
+        await at(pod, 2 * LATE, warmth)
+        await at(pod, 3 * LATE, warmth)
+        assert pod.asked == ["infer"]
 
 
 @pytest.mark.parametrize(
