@@ -53,6 +53,7 @@ class Asides:
         self._port = port
         self._timeout = aiohttp.ClientTimeout(total=answer_s)
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     async def ask(self, ip: str, path: str, body: bytes | None = None, json_bytes: int | None = None) -> Said:
         """Asks the pod at this address: GET, or POST where there is a body, of which so many bytes are JSON.
@@ -60,6 +61,8 @@ class Asides:
         Raises:
             Unanswered: No answer, or one that is too late or has more than `MOST_BYTES`.
         """
+        if self._is_closed:
+            raise Unanswered("the gateway ends")
         host = f"[{ip}]" if ":" in ip else ip
         headers = {} if json_bytes is None else {_JSON_LENGTH: str(json_bytes)}
         method = "GET" if body is None else "POST"
@@ -74,7 +77,8 @@ class Asides:
             raise Unanswered(str(failure) or type(failure).__name__) from failure
 
     async def aclose(self) -> None:
-        """Ends all connections."""
+        """Ends all connections, for good."""
+        self._is_closed = True
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -82,7 +86,13 @@ class Asides:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:  # Not before there is an event loop.
             connector = aiohttp.TCPConnector(limit=AT_ONCE, keepalive_timeout=2)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"Accept-Encoding": "identity"},
+                auto_decompress=False,  # A few KiB could become a gigabyte before anybody counts.
+            )
         return self._session
 
 
