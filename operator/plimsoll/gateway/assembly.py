@@ -68,9 +68,11 @@ class Assembly:
             prometheus_client.REGISTRY.register(GuardMetrics(self._guards.figures))
         caches = Caches(lambda most: MemoryStore(most, time.monotonic), _TOSS, _mismatched)
         self._asides = Asides()
-        self._shadows = Shadows(self._asides, lambda: secrets.token_bytes(_KEY_BYTES), self._recordings.of)
+        self._shadows = Shadows(
+            self._asides, lambda: secrets.token_bytes(_KEY_BYTES), self._recordings.of, time.monotonic
+        )
         self._inspections = Inspections(caches)
-        self._inspections.copy_to(self._shadows.of)
+        self._inspections.copy_to(self._shadows)
         self._kinds: Kinds | None = None
         self._warmth: KeepWarm | None = None
         prometheus_client.REGISTRY.register(InspectionMetrics(self._inspections.figures))

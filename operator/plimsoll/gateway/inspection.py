@@ -27,8 +27,10 @@ SEQUENCES: Final = (
 READ: Final = Limits(body_bytes=1 << 20, parsed_bytes=256 << 10, looked_at=1 << 16)
 """How much of a request or an answer is read. JSON that is made to be slow takes 25 ms here, in which nobody else is
 served; an honest one of this size 2 ms."""
-COPIED: Final = 256 << 10
+_COPIED: Final = 256 << 10
 """Bytes of a request and its answer together that are copied for a candidate."""
+_COMPARED: Final = 64 << 10
+"""Bytes of an answer of them. Comparing so many takes 3 ms at most, in which nobody else is served."""
 HELD_TOTAL: Final = 64 << 20
 """Bytes of requests and answers that are held at a time, of all models together; those beyond pass as they come."""
 
@@ -71,10 +73,18 @@ class Copy:
 
     Attributes:
         request, answer: Read what was asked and what stable gave; raise `Malformed`.
+        request_bytes, answer_bytes: Sizes as they came.
     """
 
     request: Callable[[], InferRequest]
     answer: Callable[[], InferAnswer]
+    request_bytes: int
+    answer_bytes: int
+
+
+def may_be_copied(request_bytes: int, answer_bytes: int) -> bool:
+    """Tells whether a request of this size that got an answer of that size is not too long to be copied."""
+    return answer_bytes <= _COMPARED and request_bytes + answer_bytes <= _COPIED
 
 
 class Copies(Protocol):
@@ -88,6 +98,16 @@ class Copies(Protocol):
 
     def send(self, copy: Copy) -> None:
         """Sends it, when everything that waits now is done."""
+
+
+class Copying(Protocol):
+    """Makes what takes copies."""
+
+    def of(self, route: ModelRoute) -> Copies:
+        """Returns that of a model under its new route; it has a candidate."""
+
+    def forget(self, uid: str) -> None:
+        """The ModelDeployment has gone."""
 
 
 class Inspection:
@@ -129,7 +149,11 @@ class Inspection:
 
     def looks_at(self, revision: RevisionRoute) -> bool:
         """Tells whether anything is looked at of what is between clients and this revision."""
-        return revision.rules is not None or self.keeps(revision)
+        return revision.rules is not None or self.keeps(revision) or self._is_copied(revision)
+
+    def _is_copied(self, revision: RevisionRoute) -> bool:
+        stable = self.route.stable
+        return self.copies is not None and stable is not None and revision.name == stable.name
 
 
 class Inspections:
@@ -143,10 +167,10 @@ class Inspections:
         stateful: Whether answers of a revision depend on the requests before, by its name; those that were asked.
     """
 
-    __slots__ = ("_budget", "_by_uid", "_caches", "_copies_of", "stateful")
+    __slots__ = ("_budget", "_by_uid", "_caches", "_copying", "stateful")
 
     def __init__(self, caches: Caches, budget: Budget | None = None) -> None:
-        self._copies_of: Callable[[ModelRoute], Copies] | None = None
+        self._copying: Copying | None = None
         self._caches = caches
         self._budget = budget or Budget()
         self._by_uid: dict[str, Inspection] = {}
@@ -156,8 +180,12 @@ class Inspections:
         """Returns what is looked at of a model under its new route; None where nothing is."""
         cache = self._caches.of(route)
         arms = [arm for arm in (route.stable, route.candidate) if arm is not None]
+        if not arms and self._copying is not None:
+            self._copying.forget(route.uid)
         stateful = frozenset(arm.name for arm in arms if self.stateful.get(arm.name))
-        if not stateful and not any(arm.rules is not None or (cache is not None and arm.cacheable) for arm in arms):
+        copies = self._copies(route)
+        looks = any(arm.rules is not None or (cache is not None and arm.cacheable) for arm in arms)
+        if not (looks or stateful or copies is not None):
             self._by_uid.pop(route.uid, None)
             return None
         inspection = self._by_uid.get(route.uid)
@@ -166,21 +194,21 @@ class Inspections:
         inspection.route = route
         inspection.cache = cache
         inspection.stateful = stateful
-        inspection.copies = self._copies(route)
+        inspection.copies = copies
         return inspection
 
     def _copies(self, route: ModelRoute) -> Copies | None:
         """Copies are made between revisions that are known to keep no state, or they would change the candidate's."""
         stable, candidate = route.stable, route.candidate
-        if self._copies_of is None or stable is None or candidate is None or not candidate.shadow_permille:
+        if self._copying is None or stable is None or candidate is None or not candidate.shadow_permille:
             return None
         if self.stateful.get(stable.name, True) or self.stateful.get(candidate.name, True):
             return None
-        return self._copies_of(route)
+        return self._copying.of(route)
 
-    def copy_to(self, copies_of: Callable[[ModelRoute], Copies]) -> None:
-        """Has copies taken by what this returns for a model from its next route on; without it none are made."""
-        self._copies_of = copies_of
+    def copy_to(self, copying: Copying) -> None:
+        """Has copies taken by what this makes for a model from its next route on; without it none are made."""
+        self._copying = copying
 
     def figures(self) -> list[InspectionFigures]:
         """Returns what metrics tell."""

@@ -19,14 +19,15 @@ from plimsoll.core.inference.http_answer import read_http_answer
 from plimsoll.core.inference.http_body import write_http
 from plimsoll.core.inference.malformed import Malformed
 from plimsoll.core.inference.request import InferRequest
+from plimsoll.core.routing.shadow import Pace
 from plimsoll.core.routing.split import Split
-from plimsoll.core.routing.table import ModelRoute
+from plimsoll.core.routing.table import ModelRoute, RevisionRoute
 from plimsoll.gateway.asides import Asides, Said, Unanswered
 from plimsoll.gateway.inspection import READ, Copy
 from plimsoll.monitoring.aside_metrics import ShadowFigures
 
 MOST_COPIES: Final = 8
-"""Under way at a time, of all models: with `inspection.COPIED` bytes each at most 4 MiB are held."""
+"""Under way at a time, of all models. Each holds 2 MiB at most: a request and two answers, as they came and as read."""
 _OK: Final = 200
 
 
@@ -41,7 +42,7 @@ class Fate(StrEnum):
     UNREAD = "unread"
     """The request, or stable's answer, cannot be read here, so nothing was sent."""
     DROPPED = "dropped"
-    """As many copies as may be were under way, or its body is too long."""
+    """As many copies as may be were under way, as much time as is spared was spent on them, or it is too long."""
 
 
 class Recorder(Protocol):
@@ -57,14 +58,24 @@ class Shadow:
 
     Attributes:
         route: What it follows.
-        fates: What became of its copies, by candidate.
+        candidate: Name of the revision that got copies last.
+        fates: What became of them.
     """
 
     def __init__(self, route: ModelRoute, shadows: Shadows, key: bytes) -> None:
         self.route = route
-        self.fates: Counter[tuple[str, Fate]] = Counter()
+        self.candidate = ""
+        self.fates: Counter[Fate] = Counter()
         self._shadows = shadows
         self._split = Split(key)
+        self._turn = 0
+
+    def follow(self, route: ModelRoute) -> None:
+        """Follows a new route; what became of copies for another candidate is forgotten."""
+        self.route = route
+        if route.candidate is not None and route.candidate.name != self.candidate:
+            self.candidate = route.candidate.name
+            self.fates.clear()
 
     def wants(self) -> bool:
         """Tosses for a request that could be copied, and returns whether it is to be."""
@@ -78,30 +89,32 @@ class Shadow:
 
     def dropped(self) -> None:
         """Counts a request that was to be copied and is not."""
-        if self.route.candidate is not None:
-            self.fates[self.route.candidate.name, Fate.DROPPED] += 1
+        self.fates[Fate.DROPPED] += 1
 
     def send(self, copy: Copy) -> None:
         """Has the candidate answer it, too."""
-        self._shadows.begin(self._compare(copy, self.route))
+        if self.route.candidate is not None:
+            self._shadows.begin(self._compare(copy, self.route.candidate), copy)
 
-    async def _compare(self, copy: Copy, route: ModelRoute) -> None:
-        candidate = route.candidate
-        if candidate is None:
+    async def _compare(self, copy: Copy, candidate: RevisionRoute) -> None:
+        fate = await self._fate(copy, candidate)
+        if candidate.name != self.candidate:
             return
-        try:
-            asked, given = copy.request(), copy.answer()
-        except Malformed:
-            self.fates[candidate.name, Fate.UNREAD] += 1
-            return
-        turn = self.fates.total() % len(candidate.endpoints)
-        said = await self._shadows.ask(route.model, candidate.endpoints[turn].ip, asked)
-        fate = _fate(said, given)
-        self.fates[candidate.name, fate] += 1
-        recorder = self._shadows.recorder_of(route.model, candidate.name)
+        self.fates[fate] += 1
+        recorder = self._shadows.recorder_of(self.route.model, candidate.name)
         recorder.copies_agreed += fate is Fate.AGREED
         recorder.copies_differed += fate is Fate.DIFFERED
         recorder.copies_failed += fate is Fate.FAILED
+
+    async def _fate(self, copy: Copy, candidate: RevisionRoute) -> Fate:
+        try:
+            asked, given = copy.request(), copy.answer()
+        except Malformed:
+            return Fate.UNREAD
+        self._turn += 1
+        endpoint = candidate.endpoints[self._turn % len(candidate.endpoints)]
+        said = await self._shadows.ask(self.route.model, endpoint.ip, asked)
+        return _compared(said, given)
 
 
 class Shadows:
@@ -111,10 +124,20 @@ class Shadows:
         asides: To ask with.
         key: Returns a new random key each time.
         recorder_of: Returns the counters of a model's revision, the same ones every time.
+        clock: Monotonic time in seconds.
     """
 
-    def __init__(self, asides: Asides, key: Callable[[], bytes], recorder_of: Callable[[str, str], Recorder]) -> None:
+    def __init__(
+        self,
+        asides: Asides,
+        key: Callable[[], bytes],
+        recorder_of: Callable[[str, str], Recorder],
+        clock: Callable[[], float],
+    ) -> None:
         self.recorder_of = recorder_of
+        self._clock = clock
+        self._pace = Pace(clock())
+        self._is_closed = False
         self._asides = asides
         self._key = key
         self._by_uid: dict[str, Shadow] = {}
@@ -124,19 +147,27 @@ class Shadows:
         """Returns a model's under its new route."""
         shadow = self._by_uid.get(route.uid)
         if shadow is None:
-            for other in [uid for uid, one in self._by_uid.items() if one.route.model == route.model]:
-                del self._by_uid[other]  # Of an object that was replaced.
             shadow = self._by_uid[route.uid] = Shadow(route, self, self._key())
-        shadow.route = route
+        shadow.follow(route)
         return shadow
+
+    def forget(self, uid: str) -> None:
+        """Drops what is known of a ModelDeployment that has gone."""
+        self._by_uid.pop(uid, None)
 
     @property
     def has_room(self) -> bool:
         """One more copy may be under way."""
-        return len(self._under_way) < MOST_COPIES
+        return not self._is_closed and len(self._under_way) < MOST_COPIES and self._pace.allows(self._clock())
 
-    def begin(self, comparison: Coroutine[None, None, None]) -> None:
+    @property
+    def idle(self) -> bool:
+        """None is under way."""
+        return not self._under_way
+
+    def begin(self, comparison: Coroutine[None, None, None], copy: Copy) -> None:
         """Has it run beside what users wait for."""
+        self._pace.spend(copy.request_bytes, copy.answer_bytes)
         task = asyncio.get_running_loop().create_task(comparison)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -152,7 +183,8 @@ class Shadows:
             return None
 
     async def aclose(self) -> None:
-        """Ends what is under way."""
+        """Ends what is under way, for good."""
+        self._is_closed = True
         tasks = list(self._under_way)
         for task in tasks:
             task.cancel()
@@ -161,11 +193,11 @@ class Shadows:
     def figures(self) -> Iterator[ShadowFigures]:
         """Returns what metrics tell."""
         for one in self._by_uid.values():
-            for (candidate, fate), count in one.fates.items():
-                yield ShadowFigures(one.route.model, candidate, fate.value, count)
+            for fate, count in one.fates.items():
+                yield ShadowFigures(one.route.model, one.candidate, fate.value, count)
 
 
-def _fate(said: Said | None, given: InferAnswer) -> Fate:
+def _compared(said: Said | None, given: InferAnswer) -> Fate:
     if said is None or said.status != _OK:
         return Fate.FAILED
     try:

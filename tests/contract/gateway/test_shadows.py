@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
+import grpc
 import pytest
 from tests.support.grpc_gateway import revision, table
 from tests.support.grpc_stage import stage
-from tests.support.http_gateway import Answer, Gateway, gateway, infer, until
+from tests.support.http_gateway import Answer, Gateway, gateway, infer, pods, until
 from tests.support.looked import rules
 from tests.support.scripted_http import Asked, Script, Scripted, never, ok, reset, saying, scripted
 from tritonclient.grpc import service_pb2 as pb
@@ -34,6 +35,13 @@ def y(value: float) -> bytes:
     return ok(json.dumps({"model_name": "digits", "model_version": "1", "outputs": [tensor]}).encode())
 
 
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @dataclass
 class Copied:
     """A gateway whose model has a stable revision and a candidate."""
@@ -41,6 +49,7 @@ class Copied:
     gateway: Gateway
     shadows: Shadows
     candidate: Scripted
+    clock: Clock
 
     def follow(self, permille: int = ALL) -> None:
         """Copies this share."""
@@ -59,19 +68,22 @@ class Copied:
 
 
 @asynccontextmanager
-async def copied(candidate: Script, stable: Script | None = None, permille: int = ALL) -> AsyncIterator[Copied]:
+async def copied(
+    candidate: Script, stable: Script | None = None, permille: int = ALL, answer_s: float = 0.5
+) -> AsyncIterator[Copied]:
+    clock = Clock()
     async with (
         scripted(stable or saying(y(1))) as serving,
         scripted(candidate, "127.0.0.3", serving.port) as wanted,
         gateway(port=serving.port) as subject,
-        aclosing(Asides(serving.port, answer_s=0.5)) as asides,
-        aclosing(Shadows(asides, lambda: b"key", lambda _, revision: subject.records[revision])) as shadows,
+        aclosing(Asides(serving.port, answer_s=answer_s)) as asides,
+        aclosing(Shadows(asides, lambda: b"key", lambda _, revision: subject.records[revision], clock)) as shadows,
     ):
         inspections = subject.looked.inspections
         inspections.stateful |= {"r1": False, "r2": False}
-        inspections.copy_to(shadows.of)
+        inspections.copy_to(shadows)
         subject.route([serving.ip], [wanted.ip], rules=rules())
-        running = Copied(subject, shadows, wanted)
+        running = Copied(subject, shadows, wanted, clock)
         running.follow(permille)
         yield running
 
@@ -126,12 +138,89 @@ async def test_the_share_is_exact_in_each_block(permille: int) -> None:
         assert sum(shadow.wants() for _ in range(ALL)) == permille
 
 
-async def test_copies_that_would_wait_are_dropped() -> None:
+async def test_a_candidate_that_hangs_holds_so_many_copies_for_so_long_and_no_user() -> None:
     async with copied(never) as subject:
-        for _ in range(MOST_COPIES + 3):
+        for _ in range(MOST_COPIES + 30):
             assert (await subject.ask()).status == 200
-        assert subject.fates == {Fate.DROPPED: 3}
         assert not subject.shadows.has_room
+        assert subject.candidate.opened <= MOST_COPIES
+        assert subject.gateway.looked.budget.held == 0, "users may have what is held for looks"
+        assert subject.gateway.records["r1"].outcomes == [Outcome.SUCCEEDED] * (MOST_COPIES + 30)
+        await until(lambda: subject.fates == {Fate.FAILED: MOST_COPIES, Fate.DROPPED: 30})
+        assert subject.shadows.has_room
+
+
+async def test_copies_take_no_more_time_than_is_spared_for_them() -> None:
+    async with copied(saying(y(1))) as subject:
+        while Fate.DROPPED not in subject.fates:
+            assert (await subject.ask()).status == 200
+            await until(lambda: subject.shadows.idle)
+        assert 50 < subject.fates[Fate.AGREED] < 200
+        subject.clock.now += 1
+        await subject.ask()
+        await until(lambda: subject.shadows.idle)
+        assert subject.fates[Fate.DROPPED] == 1
+
+
+async def test_a_gateway_that_ends_waits_for_no_copy() -> None:
+    async with copied(never, answer_s=3600) as subject:
+        await subject.ask()
+        await until(lambda: len(subject.candidate.asked) == 1)
+        await subject.shadows.aclose()
+        assert (await subject.ask()).status == 200
+        assert subject.fates == {Fate.DROPPED: 1}, "and none begins any more"
+
+
+async def test_what_took_a_second_attempt_is_not_copied() -> None:
+    async with copied(saying(y(1))) as subject, scripted(reset, "127.0.0.4", subject.candidate.port):
+        targets = subject.gateway.targets
+        route = targets.models["digits"].route
+        assert route.stable
+        two = replace(route.stable, endpoints=pods(["127.0.0.2", "127.0.0.4"]))
+        targets.apply(RouteTable({"digits": replace(route, stable=two)}))
+        while not subject.gateway.meter.retries:
+            assert (await subject.ask()).status == 200
+            await until(lambda: subject.shadows.idle)
+        before = subject.fates
+        for _ in range(4):
+            assert (await subject.ask()).status == 200
+            await until(lambda: subject.shadows.idle)
+        first = 5 - subject.gateway.meter.retries
+        assert subject.fates.get(Fate.AGREED, 0) - before.get(Fate.AGREED, 0) == first, "those that took one attempt"
+        wanting = asking().replace(b"\r\n", b"\r\nX-Plimsoll-Candidate: true\r\n", 1)
+        assert (await subject.ask(wanting)).field("x-plimsoll-revision") == "r2"
+        assert subject.shadows.idle, "nor what the candidate answered anyway"
+
+
+async def test_a_request_is_copied_though_the_interface_of_what_serves_is_not_known() -> None:
+    async with copied(saying(y(1))) as subject:
+        targets = subject.gateway.targets
+        route = targets.models["digits"].route
+        assert route.stable
+        assert route.candidate
+        unknown = replace(
+            route, stable=replace(route.stable, rules=None), candidate=replace(route.candidate, rules=None)
+        )
+        targets.apply(RouteTable({"digits": unknown}))
+        assert (await subject.ask()).status == 200
+        await until(lambda: subject.fates == {Fate.AGREED: 1})
+
+
+async def test_counts_are_the_candidates_and_go_with_it() -> None:
+    async with copied(never) as subject:
+        await subject.ask()
+        await until(lambda: len(subject.candidate.asked) == 1)
+        targets = subject.gateway.targets
+        route = targets.models["digits"].route
+        assert route.candidate
+        subject.gateway.looked.inspections.stateful["r3"] = False
+        targets.apply(RouteTable({"digits": replace(route, candidate=replace(route.candidate, name="r3"))}))
+        await until(lambda: subject.shadows.idle)
+        assert subject.fates == {}, "what became of a copy for r2 is nothing that r3 did"
+        await subject.ask()
+        await until(lambda: [one.revision for one in subject.shadows.figures()] == ["r3"])
+        targets.forget("digits")
+        assert list(subject.shadows.figures()) == []
 
 
 async def test_long_requests_are_not_copied() -> None:
@@ -144,7 +233,8 @@ async def test_long_requests_are_not_copied() -> None:
 async def test_what_stable_failed_at_and_what_is_no_inference_is_not_copied() -> None:
     async with copied(saying(y(1)), saying(b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n")) as subject:
         assert (await subject.ask()).status == 500
-        await subject.ask(infer(path=b"/v2/models/digits/generate"))
+        for path in (b"generate", b"generate_stream"):
+            await subject.ask(infer(path=b"/v2/models/digits/" + path))
         await subject.ask(b"GET /v2/models/digits HTTP/1.1\r\nHost: digits\r\n\r\n")
         assert (subject.fates, subject.candidate.asked) == ({}, [])
 
@@ -176,12 +266,12 @@ async def test_a_unary_call_over_grpc_is_copied_over_http() -> None:
         scripted(saying(y(1)), "127.0.0.3") as candidate,
         stage("a") as on,
         aclosing(Asides(candidate.port)) as asides,
-        aclosing(Shadows(asides, lambda: b"key", lambda _, revision: on.gateway.record(revision))) as shadows,
+        aclosing(Shadows(asides, lambda: b"key", lambda _, revision: on.gateway.record(revision), Clock())) as shadows,
     ):
         on.pods["a"].says = says
         inspections = on.gateway.looked.inspections
         inspections.stateful |= {"r1": False, "r2": False}
-        inspections.copy_to(shadows.of)
+        inspections.copy_to(shadows)
         wanted = replace(revision("r2", weight=0), endpoints=(Endpoint("b", candidate.ip),), shadow_permille=ALL)
         on.gateway.route(table(revision("r1", "a", rules=rules()), wanted, epoch=2))
         request = pb.ModelInferRequest(model_name="digits", raw_input_contents=[struct.pack("<2f", 1, 1)])
@@ -189,3 +279,9 @@ async def test_a_unary_call_over_grpc_is_copied_over_http() -> None:
         assert (await on.stub.ModelInfer(request)).outputs[0].name == "y"
         await until(lambda: [(one.result, one.count) for one in shadows.figures()] == [(Fate.AGREED, 1)])
         assert on.gateway.record("r2").arrivals == 0
+        call = on.stub.ModelStreamInfer()
+        await call.write(request)
+        await call.read()
+        await call.done_writing()
+        assert await call.code() is grpc.StatusCode.OK
+        assert len(candidate.asked) == 1, "no stream is copied"

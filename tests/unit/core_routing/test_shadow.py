@@ -7,7 +7,7 @@ import pytest
 from plimsoll.api.rollout import Rollout
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
 from plimsoll.core.routing.build import Declared, follow, route
-from plimsoll.core.routing.shadow import shadow_permille
+from plimsoll.core.routing.shadow import Pace, shadow_permille
 from plimsoll.core.routing.split import Split
 from plimsoll.core.routing.table import Endpoint
 
@@ -31,10 +31,12 @@ def test_the_share_is_exact_in_each_block(permille: int) -> None:
         assert sum(split.toss(permille) for _ in range(WHOLE)) == permille
 
 
-def copied(*, trusted: bool = True, traffic: Traffic = Traffic.NORMAL, ready: bool = True) -> int | None:
+def copied(
+    *, trusted: bool = True, traffic: Traffic = Traffic.NORMAL, ready: bool = True, weight: int = 0
+) -> int | None:
     revisions = [
-        RoutedRevision(name="r1", weight_permille=1000),
-        RoutedRevision(name="r2", weight_permille=0, shadow_permille=50),
+        RoutedRevision(name="r1", weight_permille=1000 - weight),
+        RoutedRevision(name="r2", weight_permille=weight, shadow_permille=50),
     ]
     held = follow(None, Declared("uid", traffic, Routing(epoch=1, revisions=revisions)))
     pods = {"r1": (Endpoint("a", "10.0.0.1"),), "r2": (Endpoint("b", "10.0.0.2"),) if ready else ()}
@@ -48,4 +50,33 @@ def test_copies_go_where_requests_might() -> None:
     assert copied() == 50
     assert copied(trusted=False) == 0, "no live controller watches over it"
     assert copied(traffic=Traffic.STABLE_ONLY) == 0
+    assert copied(traffic=Traffic.FALLBACK) == 0
     assert copied(ready=False) == 0
+    assert copied(weight=1) == 0, "users wait for its pods"
+
+
+SECOND = [float(millisecond) / 1000 for millisecond in range(1000)]
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "answer_bytes", "made"),
+    [
+        pytest.param(0, 0, 350, id="250 small ones a second, and 100 that were saved up"),
+        pytest.param(192 << 10, 64 << 10, 27, id="20 of the largest, and 7"),
+    ],
+)
+def test_copies_take_a_twentieth_of_a_core(request_bytes: int, answer_bytes: int, made: int) -> None:
+    pace, count = Pace(0), 0
+    for now in SECOND:
+        if pace.allows(now):
+            pace.spend(request_bytes, answer_bytes)
+            count += 1
+    assert count == pytest.approx(made, abs=2)
+
+
+def test_an_idle_hour_saves_up_no_more_than_20_ms() -> None:
+    pace, count = Pace(0), 0
+    while pace.allows(3600):
+        pace.spend(0, 0)
+        count += 1
+    assert count == pytest.approx(100, abs=1)

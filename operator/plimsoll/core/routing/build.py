@@ -153,7 +153,8 @@ def route(model: str, held: Held, endpoints: Callable[[str], tuple[Endpoint, ...
 
     The candidate gets its weight only where the spec lets it, a live controller watches over it, and it has a pod to
     answer. If it gets any while stable has no pod left, it gets everything, for as long as that lasts. The weights of
-    the route add up to the whole. Copies of requests go to it under the same conditions.
+    the route add up to the whole. Copies of requests go to it under the same conditions while it has no weight: pods
+    that users wait for have none to spare.
 
     Args:
         model: Public model name.
@@ -164,7 +165,8 @@ def route(model: str, held: Held, endpoints: Callable[[str], tuple[Endpoint, ...
     stable, candidate = _endpoints(held.stable, endpoints), _endpoints(held.candidate, endpoints)
     weight = shadow = 0
     if held.candidate and candidate and trusted and held.traffic is Traffic.NORMAL:
-        weight, shadow = held.candidate.weight_permille, held.candidate.shadow_permille
+        weight = held.candidate.weight_permille
+        shadow = 0 if weight else held.candidate.shadow_permille
     if weight and not stable:
         weight = WHOLE
     return ModelRoute(

@@ -130,9 +130,9 @@ class Attempts:
             if why:
                 self._invalid(why)
                 return
-            if self._attempt == 1 and not self._on_candidate:
-                self._look.passes(head, body)
         self._send(head, body)
+        if self._look is not None and outcome is Outcome.SUCCEEDED and self._attempt == 1 and not self._on_candidate:
+            self._look.passes(head, body)
         self._finish(outcome)
 
     def answer_begins(self, head: AnswerHead, piece: Piece) -> None:

@@ -30,7 +30,7 @@ from plimsoll.gateway.http1.refusals import Reason, Refusal
 from plimsoll.gateway.http1.request_head import RequestHead
 from plimsoll.gateway.http1.upstream import Piece
 from plimsoll.gateway.inspected import HIT, How, Inspected
-from plimsoll.gateway.inspection import COPIED, READ, Copy, Inspection
+from plimsoll.gateway.inspection import READ, Copy, Inspection, may_be_copied
 
 _SHAPE: Final = re.compile(rb'"shape" ?: ?\[ ?([0-9]{1,9})')
 _HEADER_LENGTH: Final = re.compile(rb"\r\ninference-header-content-length:[ \t]*([^\r]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
@@ -261,17 +261,17 @@ class Look:
         return Answer(_answer_in(head, data), monotonic() - self._sent_at)
 
     def passes(self, head: AnswerHead, body: Piece) -> None:
-        """Stable's success is about to go to the client: a copy of the request may go to the candidate behind it."""
+        """Stable's success has gone to the client: a copy of the request may go to the candidate."""
         copies = self._inspection.copies
         if copies is None or not copies.wants():
             return
         message = self._exchange.whole_request()
-        if message is None or len(message) + len(body) > COPIED:
+        if message is None or not may_be_copied(len(message), len(body)):
             copies.dropped()
             return
         request = self.request.asked
         asked = partial(_request_in, self._head, message, None) if request is None else partial(_itself, request)
-        copies.send(Copy(asked, partial(_answer_in, head, bytes(body))))
+        copies.send(Copy(asked, partial(_answer_in, head, bytes(body)), len(message), len(body)))
 
     def way(self) -> bytes:
         """Returns our header lines about it, for the answer."""

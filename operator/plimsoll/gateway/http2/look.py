@@ -22,7 +22,7 @@ from plimsoll.gateway.cache.store import Answer
 from plimsoll.gateway.http2 import refusals
 from plimsoll.gateway.http2.checked_answers import HeldMessage, framed
 from plimsoll.gateway.inspected import HIT, How, Inspected
-from plimsoll.gateway.inspection import COPIED, READ, Copy, Inspection
+from plimsoll.gateway.inspection import READ, Copy, Inspection, may_be_copied
 
 if TYPE_CHECKING:
     from plimsoll.gateway.http2.switchboard import Switchboard
@@ -232,12 +232,12 @@ class Look:
         if copies is None or answer is None or not copies.wants():
             return
         asked, given = self._call.whole_request(), b"".join(answer.chunks)
-        if asked is None or len(asked) + len(given) > COPIED:
+        if asked is None or not may_be_copied(len(asked), len(given)):
             copies.dropped()
             return
         request = self.request.asked
         read = partial(_request_in, asked) if request is None else partial(_itself, request)
-        copies.send(Copy(read, partial(_answer_in, given)))
+        copies.send(Copy(read, partial(_answer_in, given), len(asked), len(given)))
 
     def way(self) -> bytes:
         """Returns our fields about it, encoded, for the head of the answer."""
