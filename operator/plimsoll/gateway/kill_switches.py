@@ -93,19 +93,21 @@ class KillSwitches:
 
     def _changed(self, watch: Watch, act: Callable[[], None]) -> None:
         trip = watch.switch.trip
+        if trip is not None:
+            self._trips[watch.uid] = self._trips.get(watch.uid, 0) + 1
+        # Not within the end of the request that tripped it: acting ends the waits of others.
+        asyncio.get_running_loop().call_soon(self._act, watch, trip, act)
+
+    def _act(self, watch: Watch, trip: Trip | None, act: Callable[[], None]) -> None:
+        if self._by_uid.get(watch.uid) is not watch:
+            return
+        act()
         if trip is None:
             _log.info("kill_switch.over", extra={"model": watch.model})
         else:
-            self._trips[watch.uid] = self._trips.get(watch.uid, 0) + 1
             numbers = {"action": trip.action.value, "failed": trip.failed, "judged": trip.judged}
             _log.error("kill_switch.tripped", extra={"model": watch.model, **numbers})
-        # Not within the end of the request that tripped it: acting ends the waits of others.
-        asyncio.get_running_loop().call_soon(self._act, watch, act)
-
-    def _act(self, watch: Watch, act: Callable[[], None]) -> None:
-        if self._by_uid.get(watch.uid) is watch:
-            act()
-            self.told()
+        self.told()
 
     def _forget(self, watch: Watch) -> None:
         del self._by_uid[watch.uid]

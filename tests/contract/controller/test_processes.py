@@ -115,12 +115,15 @@ async def test_a_leader_told_to_end_in_mid_work_ends_in_order_and_the_standby_go
         for name in names:
             operated.apply(name=name)
         await eventually(lambda: operated.journal.writes)
+        # What follows is what the leader wrote: the standby may take over before this process looks.
+        standby.process.send_signal(signal.SIGSTOP)
         assert await leader.ends(signal.SIGTERM) == 0
         turn = [write.split()[1] for write in operated.journal.writes]
         assert turn == ["Service", "ControllerRevision", "Service", "Deployment", "ModelDeployment/status"], (
             "what was begun is finished, and no more is begun"
         )
         operated.journal.clear()
+        standby.process.send_signal(signal.SIGCONT)
         await eventually(lambda: operated.leader().startswith(f"controller-{standby.port}"))
         await eventually(lambda: all(map(operated.ready, names)))
         revisions = sorted(map(operated.stable, names))
