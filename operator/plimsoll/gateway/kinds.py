@@ -9,8 +9,9 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import quote
 
-from plimsoll.core.triton.kind import keeps_state
+from plimsoll.core.triton.kind import kind_of
 from plimsoll.gateway.asides import Asides, Unanswered
 from plimsoll.gateway.inspection import Inspections
 from plimsoll.gateway.targets import ModelTarget, RevisionTarget, Targets
@@ -22,6 +23,8 @@ AT_ONCE: Final = 8
 """Pods that are asked at a time. The time for an answer begins with its turn: pods that hang use up only their own."""
 PAUSE_S: Final = 10.0
 """After a pod that did not say. Meanwhile its revision is taken for one that keeps no state."""
+_MOST_PARTS: Final = 64
+"""Of an ensemble, those of ensembles within it, too."""
 _OK: Final = 200
 
 
@@ -66,16 +69,32 @@ class Kinds:
         endpoint = revision.endpoints[0].endpoint
         try:
             async with self._turns:
-                said = await self._asides.ask(endpoint.ip, f"/v2/models/{model.route.model}/config")
+                stateful = await self._keeps_state(endpoint.ip, model.route.model)
         except Unanswered as failure:
             self._later(name, now, str(failure))
             return
-        stateful = keeps_state(said.body) if said.status == _OK else None
-        if stateful is None:
-            self._later(name, now, f"it said {said.status}, or no configuration")
-            return
         self._inspections.stateful[name] = stateful
         model.inspect()
+
+    async def _keeps_state(self, ip: str, model: str) -> bool:
+        """Returns whether a model, or one that it is an ensemble of, keeps a state.
+
+        Raises:
+            Unanswered: The pod does not say.
+        """
+        known: set[str] = set()
+        unknown = {model}
+        while unknown:
+            name = unknown.pop()
+            known.add(name)
+            said = await self._asides.ask(ip, f"/v2/models/{quote(name, safe='')}/config")
+            kind = kind_of(said.body) if said.status == _OK else None
+            if kind is None or len(known) > _MOST_PARTS:
+                raise Unanswered(f"it said {said.status}, or no configuration that can be read, of the model {name!r}")
+            if kind.keeps_state:
+                return True
+            unknown |= set(kind.parts) - known
+        return False
 
     def _later(self, name: str, now: float, why: str) -> None:
         self._not_before[name] = now + PAUSE_S

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 import grpc
+import pytest
 from tests.support.grpc_stage import infer as grpc_infer
 from tests.support.grpc_stage import refused, stage
 from tests.support.http_gateway import Gateway, gateway, infer, pods
@@ -24,19 +25,27 @@ PLAIN = {"name": "digits"}
 class Pod:
     """Tells its configuration, and answers everything else."""
 
-    def __init__(self, *configs: bytes) -> None:
+    def __init__(self, *configs: bytes, parts: dict[str, object] | None = None) -> None:
         self._configs = list(configs)
+        self._parts = parts or {}
         self.told = 0
         self.inferred = 0
 
     async def __call__(self, asked: Asked) -> None:
         await asked.read_body()
-        if b"/config" in asked.head:
+        inner = next((part for part in self._parts if f"/models/{part}/config".encode() in asked.head), None)
+        if inner is not None:
+            asked.writer.write(ok(told(self._parts[inner])))
+        elif b"/config" in asked.head:
             self.told += 1
             asked.writer.write(ok(self._configs.pop(0) if len(self._configs) > 1 else self._configs[0]))
         else:
             self.inferred += 1
             asked.writer.write(ok(b"{}"))
+
+
+def ensemble(*parts: str) -> dict[str, object]:
+    return {"name": "ensemble", "ensemble_scheduling": {"step": [{"model_name": part} for part in parts]}}
 
 
 def told(config: object) -> bytes:
@@ -76,6 +85,31 @@ async def test_a_plain_model_is_asked_once_and_served() -> None:
         assert (await subject.ask(infer())).status == 200
         assert (pod.told, pod.inferred) == (1, 1)
         assert subject.targets.models["digits"].inspection is None, "its requests pay nothing"
+
+
+@pytest.mark.parametrize(
+    ("inner", "status"),
+    [
+        pytest.param({"name": "inner"}, 200, id="plain ones"),
+        pytest.param({"name": "inner", "sequence_batching": {}}, 400, id="one that keeps a state"),
+        pytest.param(ensemble("outer", "inner"), 200, id="each other, which Triton would not load"),
+    ],
+)
+async def test_an_ensemble_keeps_a_state_where_one_of_its_models_does(inner: object, status: int) -> None:
+    pod = Pod(told(ensemble("outer")), parts={"outer": ensemble("inner"), "inner": inner})
+    async with running(pod) as (subject, kinds, _):
+        await kinds.look(0)
+        assert (await subject.ask(infer())).status == status
+
+
+async def test_an_ensemble_whose_models_do_not_say_is_asked_again_later() -> None:
+    parts: dict[str, object] = {"inner": {"error": "not ready"}}
+    async with running(Pod(told(ensemble("inner")), parts=parts)) as (subject, kinds, _):
+        await kinds.look(0)
+        assert subject.looked.inspections.stateful == {}
+        parts["inner"] = SEQUENCE
+        await kinds.look(PAUSE_S)
+        assert subject.looked.inspections.stateful == {"r1": True}
 
 
 async def test_only_the_revision_that_keeps_a_state_refuses() -> None:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import orjson
 
 
-def keeps_state(config: bytes) -> bool | None:
-    """Tells whether answers depend on the requests before, from the answer to `GET /v2/models/NAME/config`.
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A model's.
 
-    An ensemble tells nothing of the models within it: one that has a sequence model inside is not found out here.
+    Attributes:
+        keeps_state: Its answers depend on the requests before, as far as it says so itself.
+        parts: Models that it is an ensemble of, which may keep a state, too.
+    """
 
-    Returns:
-        None where the answer is no configuration.
+    keeps_state: bool
+    parts: tuple[str, ...] = ()
+
+
+def kind_of(config: bytes) -> Kind | None:
+    """Returns what the answer to `GET /v2/models/NAME/config` says; None where that is no configuration.
+
+    A model that calls others from its own code (BLS) tells nothing of them.
     """
     try:
         read = orjson.loads(config)
@@ -19,4 +31,12 @@ def keeps_state(config: bytes) -> bool | None:
         return None
     if not isinstance(read, dict) or "name" not in read:
         return None
-    return "sequence_batching" in read
+    ensemble = read.get("ensemble_scheduling", {})
+    steps = ensemble.get("step", []) if isinstance(ensemble, dict) else None
+    if not isinstance(steps, list):
+        return None
+    told = [step.get("model_name") for step in steps if isinstance(step, dict)]
+    names = [name for name in told if isinstance(name, str) and name]
+    if len(names) < len(steps):
+        return None
+    return Kind("sequence_batching" in read, tuple(dict.fromkeys(names)))
