@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from plimsoll.api.base import ApiModel, Duration, Quantity, Rule, parse_duration
+from plimsoll.api.confidence import Confidence
 from plimsoll.api.quantity import value_of
 from plimsoll.api.requests_validation import InputChecks
 from plimsoll.api.resources import cel_quantity
@@ -48,6 +49,8 @@ class Requests(InputChecks):
     max_body: Quantity = "64Mi"
     """Largest body of a request, as it comes: HTTP says 413 to a larger one, gRPC RESOURCE_EXHAUSTED. Default 64Mi, at
     most 1Gi. Makes a new revision: no."""
+    confidence: Confidence | None = None
+    """What becomes of answers of which the model itself is not sure. Makes a new revision: no."""
 
 
 class Overload(ApiModel):

@@ -65,9 +65,10 @@ class Inspection:
         budget: For what is held.
         invalid: Requests and answers in which something was wrong, by subject and kind.
         passed: Requests and answers that passed without a look, by subject and reason.
+        confidence: Answers that were judged by their confidence, by what came of it.
     """
 
-    __slots__ = ("budget", "cache", "invalid", "passed", "route")
+    __slots__ = ("budget", "cache", "confidence", "invalid", "passed", "route")
 
     def __init__(self, route: ModelRoute, cache: ModelCache | None, budget: Budget) -> None:
         self.route = route
@@ -75,6 +76,7 @@ class Inspection:
         self.budget = budget
         self.invalid: Counter[tuple[str, str]] = Counter()
         self.passed: Counter[tuple[str, str]] = Counter()
+        self.confidence: Counter[str] = Counter()
 
     def reads_requests(self, revision: RevisionRoute) -> bool:
         """Tells whether requests for this revision are read before they are sent."""
@@ -87,7 +89,7 @@ class Inspection:
 
     def looks_at(self, revision: RevisionRoute) -> bool:
         """Tells whether anything is looked at of what is between clients and this revision."""
-        return revision.rules is not None or self.keeps(revision)
+        return revision.rules is not None or self.keeps(revision) or self.route.confidence is not None
 
 
 class Inspections:
@@ -109,7 +111,8 @@ class Inspections:
         """Returns what is looked at of a model under its new route; None where nothing is."""
         cache = self._caches.of(route)
         arms = [arm for arm in (route.stable, route.candidate) if arm is not None]
-        if not any(arm.rules is not None or (cache is not None and arm.cacheable) for arm in arms):
+        looks = any(arm.rules is not None or (cache is not None and arm.cacheable) for arm in arms)
+        if not looks and route.confidence is None:
             self._by_uid.pop(route.uid, None)
             return None
         inspection = self._by_uid.get(route.uid)
@@ -127,6 +130,7 @@ class Inspections:
                 dict(one.invalid),
                 dict(one.passed),
                 _figures(one.cache) if one.cache is not None else None,
+                dict(one.confidence),
             )
             for one in self
         ]

@@ -70,7 +70,11 @@ OUTSIDE = {
     "model.credentials": {"secretRef": {"name": "other"}, "caConfigMapRef": {"name": "ca"}},
     "replicas": 7,
     "traffic": "StableOnly",
-    "requests": {"maxConcurrent": 8, "maxBody": "1Mi"},
+    "requests": {
+        "maxConcurrent": 8,
+        "maxBody": "1Mi",
+        "confidence": {"output": "probabilities", "threshold": "0.8", "onLow": "Abstain"},
+    },
     "overload": {"maxQueue": 10, "maxWait": "1s"},
     "cache": {"ttl": "1h"},
     "fallback": {"name": "digits-small"},
