@@ -314,6 +314,11 @@ def request_rows() -> Iterator[Row]:
     )
 
 
+def unsure(**confidence: Any) -> Manifest:
+    """`spec.requests` with a threshold for the confidence of answers."""
+    return {"confidence": {"output": "probabilities", "threshold": "0.8", **confidence}}
+
+
 def degradation_rows() -> Iterator[Row]:
     """Rows about spec.fallback and spec.killSwitch."""
     small = {"name": "digits-small"}
@@ -343,10 +348,23 @@ def degradation_rows() -> Iterator[Row]:
             "for traffic": (spec(fallback=small, traffic="Fallback"), True),
             "for overload": (spec(fallback=small, overload={"action": "Fallback"}), True),
             "for the switch": (spec(fallback=small, killSwitch={"action": "Fallback"}), True),
+            "for what is not sure": (spec(fallback=small, requests=unsure(onLow="Fallback")), True),
             "not where the switch only stops": (spec(killSwitch={"action": "Stopped"}), True),
+            "not where a low answer is only flagged": (spec(requests=unsure()), True),
             "traffic without one": (spec(traffic="Fallback"), False),
             "overload without one": (spec(overload={"action": "Fallback"}), False),
             "a switch without one": (spec(killSwitch={"action": "Fallback"}), False),
+            "what is not sure without one": (spec(requests=unsure(onLow="Fallback")), False),
+        },
+    )
+    yield from by_rule(
+        "requests.confidence.threshold: more than 0",
+        {
+            "the usual": (spec(requests=unsure()), True),
+            "the least": (spec(requests=unsure(threshold="0.000001")), True),
+            "certainty": (spec(requests=unsure(threshold="1")), True),
+            "nothing": (spec(requests=unsure(threshold="0")), False),
+            "nothing, in other words": (spec(requests=unsure(threshold="0.000")), False),
         },
     )
     yield from by_rule(
@@ -555,6 +573,14 @@ def structural_rows() -> Iterator[Row]:
         "a switch that needs no request": (spec(killSwitch={"minRequests": 0}), "spec.killSwitch.minRequests"),
         "a switch that does something else": (spec(killSwitch={"action": "Restart"}), "spec.killSwitch.action"),
         "a fallback without a name": (spec(fallback={}), "spec.fallback.name"),
+        "a threshold as a number": (spec(requests=unsure(threshold=0.8)), "spec.requests.confidence.threshold"),
+        "a threshold above 1": (spec(requests=unsure(threshold="1.01")), "spec.requests.confidence.threshold"),
+        "a threshold in percent": (spec(requests=unsure(threshold="80%")), "spec.requests.confidence.threshold"),
+        "a confidence of no output": (spec(requests=unsure(output="")), "spec.requests.confidence.output"),
+        "another thing to do about a low answer": (
+            spec(requests=unsure(onLow="Reject")),
+            "spec.requests.confidence.onLow",
+        ),
         "headroom without a sign": (spec(objective={"headroom": "50"}), "spec.objective.headroom"),
         "a mode that YAML 1.1 makes of off": (preflight(mode=False), "spec.preflight.mode"),
         "an unknown phase": (preflight(enforce=["Speed"]), "spec.preflight.enforce[0]"),
@@ -673,6 +699,7 @@ def everything() -> Manifest:
                 "onInvalid": "Impute",
                 "onInvalidOutput": "Flag",
                 "inputs": [{"name": "age", "min": "-1.5", "max": 120, "default": "38", "notFinite": "Allow"}],
+                "confidence": {"output": "probabilities", "threshold": "0.85", "onLow": "Abstain"},
             },
             "rollout": {"shadow": "5%"},
             "overload": {"maxQueue": 100, "maxWait": "2s", "action": "Fallback"},
@@ -781,6 +808,20 @@ DEFAULTING = (
             "traffic": "Normal",
             "requests": {"maxBody": "64Mi", "onInvalidOutput": "Fail"},
             "overload": {"maxQueue": 256, "action": "Reject"},
+        },
+    ),
+    Defaulting(
+        "what becomes of a low answer",
+        spec(requests=unsure()),
+        {
+            "model": {"uri": URI},
+            "replicas": 1,
+            "traffic": "Normal",
+            "requests": {
+                "maxBody": "64Mi",
+                "onInvalidOutput": "Fail",
+                "confidence": {"output": "probabilities", "threshold": "0.8", "onLow": "Flag"},
+            },
         },
     ),
     Defaulting(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from plimsoll.api.base import ApiModel, Duration, ObjectName, Rule, parse_duration
+from plimsoll.api.confidence import OnLow
 from plimsoll.api.preflight import Percent
 from plimsoll.api.requests import OverloadAction
 from plimsoll.api.routing import Traffic
@@ -73,15 +74,22 @@ def _falls_back(spec: Any) -> bool:
         spec.traffic is Traffic.FALLBACK
         or (spec.overload is not None and spec.overload.action is OverloadAction.FALLBACK)
         or (spec.kill_switch is not None and spec.kill_switch.action is KillAction.FALLBACK)
+        or _falls_back_when_unsure(spec.requests)
     )
+
+
+def _falls_back_when_unsure(requests: Any) -> bool:
+    confidence = requests.confidence if requests is not None else None
+    return confidence is not None and confidence.on_low is OnLow.FALLBACK
 
 
 FALLBACK_NEEDED = Rule(
     cel="has(self.fallback) || !(self.traffic == 'Fallback' || "
     "(has(self.overload) && self.overload.action == 'Fallback') || "
-    "(has(self.killSwitch) && self.killSwitch.action == 'Fallback'))",
-    message="spec.fallback: is needed where traffic, overload.action or killSwitch.action is Fallback; name the "
-    "ModelDeployment that answers in place of this one",
+    "(has(self.killSwitch) && self.killSwitch.action == 'Fallback') || "
+    "(has(self.requests) && has(self.requests.confidence) && self.requests.confidence.onLow == 'Fallback'))",
+    message="spec.fallback: is needed where traffic, overload.action, killSwitch.action or requests.confidence.onLow "
+    "is Fallback; name the ModelDeployment that answers in place of this one",
     holds=lambda spec: spec.fallback is not None or not _falls_back(spec),
 )
 """Of a spec."""

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from plimsoll.api.base import ApiModel, Duration, Quantity, Rule, parse_duration
+from plimsoll.api.confidence import Confidence
 from plimsoll.api.quantity import value_of
 from plimsoll.api.requests_validation import InputChecks
 from plimsoll.api.resources import cel_quantity
@@ -61,6 +62,8 @@ class Requests(InputChecks):
     keep_warm: Duration | None = None
     """After how long without a request a pod gets a small one from a gateway, so that the next user finds it warm; from
     10s to 24h. It is no evidence and not recorded. Without it none is sent. Makes a new revision: no."""
+    confidence: Confidence | None = None
+    """What becomes of answers of which the model itself is not sure. Makes a new revision: no."""
 
 
 class Overload(ApiModel):

@@ -13,6 +13,7 @@ from plimsoll.core import conditions
 from plimsoll.core.actions import Announcement, Severity
 from plimsoll.core.cache.permission import cache_refusal
 from plimsoll.core.conditions import Situation
+from plimsoll.core.confidence.warning import confidence_warning
 from plimsoll.core.diagnosis import Diagnosis, diagnose
 from plimsoll.core.gate import unverified
 from plimsoll.core.kill_switch.telling import alert, killed
@@ -194,6 +195,10 @@ def _served(observed: Observed, deployment: Deployment, hint: str) -> Situation:
     if unverified(observed, deployment.revision):
         hint = f". Revision {deployment.revision} serves unexamined, as preflight.whenNoStable says{hint}"
         return conditions.stable(deployment.ready, deployment.replicas, hint, reason="Unverified")
+    warned = confidence_warning(observed, deployment.revision)
+    if warned:
+        hint = f". {warned}{hint}"
+        return conditions.stable(deployment.ready, deployment.replicas, hint, reason="ConfidenceUnjudged")
     refused = cache_refusal(observed, deployment.revision)
     if refused:
         return conditions.stable(deployment.ready, deployment.replicas, f". {refused}{hint}", reason="CacheRefused")

@@ -8,16 +8,22 @@ read ─▶ rules ─┬▶ refused                            ┌─▶ given
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
+from plimsoll.api.confidence import OnLow
 from plimsoll.api.requests_validation import OnInvalid
+from plimsoll.core.confidence.abstention import ABSTAINED
+from plimsoll.core.confidence.finding import Finding, found_in
 from plimsoll.core.inference.elements import Nulls
 from plimsoll.core.inference.malformed import Fault, Malformed
 from plimsoll.core.inference.request import InferRequest
+from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.routing.table import RevisionRoute
+from plimsoll.core.validation.answers import Unreadable
 from plimsoll.core.validation.decision import Decision
 from plimsoll.core.validation.inputs import brings_not_finite
+from plimsoll.core.validation.outputs import Output
 from plimsoll.core.validation.problem import Kind, Problem, header_value, sentences
 from plimsoll.core.validation.rules import Rules
 from plimsoll.gateway.cache.caches import question
@@ -50,6 +56,9 @@ class Looked(Protocol):
     def give(self, answer: Answer, request: InferRequest, how: How) -> bool:
         """Answers it with what is kept; returns False where that cannot be written as the request wants it."""
 
+    def falls_back(self) -> bool:
+        """Has another model answer in place of an answer that is not sure enough; returns whether that was possible."""
+
     def mismatched(self) -> None:
         """Counts that the revision gave another answer than was kept of it."""
 
@@ -61,6 +70,10 @@ class Looked(Protocol):
 
 
 How = str
+LOW: Final = "low"
+UNKNOWN: Final = "unknown"
+UNHELD: Final = "unheld"
+"""An answer that was too long, or came in a form, to be held and judged."""
 HIT: Final[How] = "hit"
 SHARED: Final[How] = "shared"
 MISS: Final[How] = "miss"
@@ -75,9 +88,10 @@ class Inspected:
             back.
         said: Value of `x-plimsoll-invalid`, about the request.
         how: What the cache did for it; empty where it was not asked.
+        sure: Value of `x-plimsoll-confidence`, about the answer; empty where it is sure enough, or nobody asks.
     """
 
-    __slots__ = ("_cache", "_call", "_errand", "_inspection", "_key", "_request", "exempt", "how", "said")
+    __slots__ = ("_cache", "_call", "_errand", "_inspection", "_key", "_request", "exempt", "how", "said", "sure")
 
     def __init__(self, inspection: Inspection, call: Looked) -> None:
         self._inspection = inspection
@@ -89,6 +103,7 @@ class Inspected:
         self.exempt = False
         self.said = ""
         self.how: How = ""
+        self.sure = ""
 
     @property
     def asked(self) -> InferRequest | None:
@@ -212,7 +227,51 @@ class Inspected:
 
     def unchecked(self, why: str) -> None:
         """Takes note of an answer that passes without a look."""
-        self._inspection.passed[Subject.ANSWER, why] += 1
+        inspection = self._inspection
+        inspection.passed[Subject.ANSWER, why] += 1
+        if inspection.route.confidence is not None:
+            inspection.confidence[UNHELD] += 1
+            self.sure = UNKNOWN
+
+    # ---- how sure the answer is
+    def unsure(self, revision: RevisionRoute, read: Callable[[], Sequence[Output]]) -> OnLow | None:
+        """Judges a success by its confidence, and returns what becomes of it instead of its being given.
+
+        Abstain: it is to be withheld; Fallback: another model answers by now. None: it is to be given, and where it is
+        not sure enough, or not known to be, `sure` says so.
+
+        Args:
+            revision: That gave it.
+            read: Returns its outputs; raises `Malformed` or `Unreadable`.
+        """
+        inspection = self._inspection
+        policy = inspection.route.confidence
+        if policy is None or self.sure:
+            return None
+        rules = revision.rules
+        try:
+            finding = found_in(read(), policy, batches=None if rules is None else rules.schema.max_batch_size > 0)
+        except (Malformed, Unreadable):
+            finding = Finding.UNREADABLE
+        if finding is not Finding.LOW:
+            self.sure = "" if finding is Finding.SURE else UNKNOWN
+            inspection.confidence[finding] += 1
+            return None
+        if policy.on_low is OnLow.ABSTAIN:
+            self.sure = ABSTAINED
+            inspection.confidence[ABSTAINED] += 1
+            return OnLow.ABSTAIN
+        if policy.on_low is OnLow.FALLBACK and self._call.falls_back():
+            inspection.confidence["fallback"] += 1
+            return OnLow.FALLBACK
+        self.sure = LOW
+        inspection.confidence["flagged" if policy.on_low is OnLow.FLAG else "no_fallback"] += 1
+        return None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of a request that was answered."""
+        return Outcome.ABSTAINED if self.sure == ABSTAINED else Outcome.SUCCEEDED
 
     # ---- what others wait for
     @property

@@ -121,9 +121,10 @@ class Inspection:
         passed: Requests and answers that passed without a look, by subject and reason.
         stateful: Its revisions whose answers depend on the requests before.
         copies: Takes copies of requests for a candidate; None where none are wanted.
+        confidence: Answers that were judged by their confidence, by what came of it.
     """
 
-    __slots__ = ("budget", "cache", "copies", "invalid", "passed", "route", "stateful")
+    __slots__ = ("budget", "cache", "confidence", "copies", "invalid", "passed", "route", "stateful")
 
     def __init__(self, route: ModelRoute, cache: ModelCache | None, budget: Budget) -> None:
         self.route = route
@@ -133,6 +134,7 @@ class Inspection:
         self.passed: Counter[tuple[str, str]] = Counter()
         self.stateful: frozenset[str] = frozenset()
         self.copies: Copies | None = None
+        self.confidence: Counter[str] = Counter()
 
     def reads_requests(self, revision: RevisionRoute) -> bool:
         """Tells whether requests for this revision are read before they are sent."""
@@ -149,7 +151,8 @@ class Inspection:
 
     def looks_at(self, revision: RevisionRoute) -> bool:
         """Tells whether anything is looked at of what is between clients and this revision."""
-        return revision.rules is not None or self.keeps(revision) or self._is_copied(revision)
+        judges = self.route.confidence is not None
+        return revision.rules is not None or self.keeps(revision) or judges or self._is_copied(revision)
 
     def _is_copied(self, revision: RevisionRoute) -> bool:
         stable = self.route.stable
@@ -185,7 +188,7 @@ class Inspections:
         stateful = frozenset(arm.name for arm in arms if self.stateful.get(arm.name))
         copies = self._copies(route)
         looks = any(arm.rules is not None or (cache is not None and arm.cacheable) for arm in arms)
-        if not (looks or stateful or copies is not None):
+        if not (looks or stateful or copies is not None or route.confidence is not None):
             self._by_uid.pop(route.uid, None)
             return None
         inspection = self._by_uid.get(route.uid)
@@ -218,6 +221,7 @@ class Inspections:
                 dict(one.invalid),
                 dict(one.passed),
                 _figures(one.cache) if one.cache is not None else None,
+                dict(one.confidence),
             )
             for one in self
         ]

@@ -14,6 +14,7 @@ from plimsoll.api.preflight_status import PreflightStatus
 from plimsoll.api.requests import Overload, Requests
 from plimsoll.api.routing import Routing, Traffic
 from plimsoll.core.cache.policy import CachePolicy, policy_of
+from plimsoll.core.confidence.policy import confidence_policy_of
 from plimsoll.core.kill_switch.policy import kill_policy_of
 from plimsoll.core.names import RESET_KILL_SWITCH_ANNOTATION
 from plimsoll.core.routing.build import Declared, problem_of
@@ -55,8 +56,9 @@ def project_model(obj: JsonObject) -> Declared:
     )
     cache = _cache(spec.get("cache"), problems)
     rules = rules_of(requests, _examined(status.get("preflight"), problems))
+    confidence = confidence_policy_of(requests.confidence if requests else None)
     return Declared(
-        obj["metadata"]["uid"], traffic, routing, " ".join(problems), limits, cache, requests, rules, ladder
+        obj["metadata"]["uid"], traffic, routing, " ".join(problems), limits, cache, requests, rules, ladder, confidence
     )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
-from plimsoll.core.routing.ladder import OVERLOAD, Diversion, diversion_of
+from plimsoll.core.routing.ladder import CONFIDENCE, OVERLOAD, Diversion, diversion_of
 from plimsoll.core.routing.split import Split
 from plimsoll.core.routing.table import Endpoint, ModelRoute, RevisionRoute, RouteTable
 from plimsoll.gateway.inspection import Inspection, Inspections
@@ -326,14 +326,18 @@ class Targets:
         elif target.route is not route:
             target.update(route)
 
-    def stand_in(self, model: ModelTarget) -> StandIn | None:
+    def stand_in(self, model: ModelTarget, *, unsure: bool = False) -> StandIn | None:
         """Returns what answers an inference that `model` does not; None where nothing may, or can at once.
 
         A model that is diverted itself stands in for nobody, so there is one hop, and no circle; nor does one that
         keeps a state. Such a request does not wait, and takes no slot of a split: it goes to the revision that serves.
+
+        Args:
+            model: That was asked.
+            unsure: It has answered, and is not sure enough.
         """
         ladder, diversion = model.route.ladder, model.diversion
-        wanted = ladder.on_overload if diversion is None else not diversion.stops
+        wanted = unsure or ladder.on_overload if diversion is None else not diversion.stops
         other = self.models.get(ladder.fallback) if wanted and ladder.fallback is not None else None
         if other is None or other is model or other.diversion is not None:
             return None
@@ -343,7 +347,8 @@ class Targets:
             return None
         if other.inspection is not None and other.inspection.is_stateful(revision.route):
             return None
-        return StandIn(other, revision, endpoint, diversion.because if diversion is not None else OVERLOAD)
+        because = CONFIDENCE if unsure else OVERLOAD if diversion is None else diversion.because
+        return StandIn(other, revision, endpoint, because)
 
     def in_flight(self) -> dict[str, dict[str, int]]:
         """Returns the unanswered requests of pods that drain, by uid of the ModelDeployment; only where any drains."""

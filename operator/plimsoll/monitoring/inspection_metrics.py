@@ -38,12 +38,14 @@ class InspectionFigures:
         invalid: What was wrong, by subject (request, answer) and kind.
         passed: What passed without a look, by subject and reason.
         cache: None where there is none.
+        confidence: Answers that were judged by their confidence, by result.
     """
 
     model: str
     invalid: Mapping[tuple[str, str], int] = field(default_factory=dict)
     passed: Mapping[tuple[str, str], int] = field(default_factory=dict)
     cache: CacheFigures | None = None
+    confidence: Mapping[str, int] = field(default_factory=dict)
 
 
 class InspectionMetrics(Collector):
@@ -71,12 +73,25 @@ class InspectionMetrics(Collector):
             "Requests and answers that were to be looked into and passed without: too long, or not to be read.",
             labels=["model", "subject", "reason"],
         )
+        confidence = CounterMetricFamily(
+            "plimsoll_gateway_confidence",
+            "Answers of models with spec.requests.confidence: sure; flagged, abstained, fallback (another model was "
+            "asked) or no_fallback (none could be, so flagged); and why others were not judged.",
+            labels=["model", "result"],
+        )
         for one in figures:
+            for result, count in one.confidence.items():
+                confidence.add_metric([one.model, result], count)
             for key, count in one.invalid.items():
                 invalid.add_metric([one.model, *key], count)
             for key, count in one.passed.items():
                 passed.add_metric([one.model, *key], count)
-        return [invalid, passed, *_cache({one.model: one.cache for one in figures if one.cache is not None})]
+        return [
+            invalid,
+            passed,
+            confidence,
+            *_cache({one.model: one.cache for one in figures if one.cache is not None}),
+        ]
 
 
 def _cache(caches: Mapping[str, CacheFigures]) -> Iterable[Metric]:

@@ -59,6 +59,8 @@ REASONS: Mapping[Origin, Mapping[str, str]] = {
         "its place.",
         "CacheRefused": "The revision serves, but no answer is kept although `spec.cache` asks for it: its preflight "
         "has not shown that it gives the same answer each time. The message says why.",
+        "ConfidenceUnjudged": "The revision serves, but `spec.requests.confidence.output` is none of its outputs, or "
+        "has no floating-point numbers, so its answers pass as `unknown`. The message says which outputs have.",
         "Unverified": "The revision serves without a preflight, because `preflight.whenNoStable` is Serve.",
     },
     Origin.PODS: {

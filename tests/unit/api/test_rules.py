@@ -100,6 +100,7 @@ def test_every_rule_names_its_field_and_says_more() -> None:
             "keepWarm",
             "fallback",
             "window",
+            "threshold",
         }
         assert way_out
 

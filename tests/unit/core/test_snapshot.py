@@ -70,7 +70,12 @@ OUTSIDE = {
     "model.credentials": {"secretRef": {"name": "other"}, "caConfigMapRef": {"name": "ca"}},
     "replicas": 7,
     "traffic": "StableOnly",
-    "requests": {"maxConcurrent": 8, "maxBody": "1Mi", "keepWarm": "5m"},
+    "requests": {
+        "maxConcurrent": 8,
+        "maxBody": "1Mi",
+        "keepWarm": "5m",
+        "confidence": {"output": "probabilities", "threshold": "0.8", "onLow": "Abstain"},
+    },
     "overload": {"maxQueue": 10, "maxWait": "1s"},
     "cache": {"ttl": "1h"},
     "rollout": {"shadow": "5%"},

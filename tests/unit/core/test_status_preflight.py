@@ -20,8 +20,9 @@ from tests.support.builders import (
     with_status,
 )
 
-from plimsoll.api.preflight_report import Outcome
+from plimsoll.api.preflight_report import Outcome, ServedTensor
 from plimsoll.api.v1alpha1 import ConditionStatus, ModelDeployment, ModelDeploymentStatus
+from plimsoll.api.vocabulary import DataType
 from plimsoll.core.actions import Plan, WriteStatus
 from plimsoll.core.names import NO_REVISION
 from plimsoll.core.plan import plan, plan_refusal
@@ -38,6 +39,7 @@ KEY, FIRST_KEY = verdict_key(B.spec, NEW, OLD.name, {}), verdict_key(B.spec, NEW
 SERVER = pod_of(NEW, ready=True, uid="pod-uid", ip="10.0.0.7", triton=triton())
 CANDIDATE = (*children_of(B, NEW), SERVER)
 ASLEEP = (NEW, *children_of(B, NEW, replicas=0))
+LABELS = (ServedTensor(name="y", data_type=DataType.INT64, dims=[1]),)
 SAID = {"message": "Golden: 37 of 100 answers differ."}
 
 
@@ -149,6 +151,15 @@ TABLE = [
         "Stable",
         "CacheRefused",
         digits("b", preflight={}, cache={}),
+    ),
+    Row(
+        "serves, and none of its outputs states the confidence",
+        ModelDeploymentStatus(observed_generation=1, stable=NEW.name),
+        (*CANDIDATE, stable_service_of(B, NEW), verdict_of(NEW, KEY, outputs=LABELS)),
+        "Serving Ready",
+        "Stable",
+        "ConfidenceUnjudged",
+        digits("b", preflight={}, requests={"confidence": {"output": "p", "threshold": "0.8"}}),
     ),
 ]  # fmt: skip
 

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.inference import taking
 
+from plimsoll.api.confidence import Confidence
 from plimsoll.api.requests_validation import InputChecks, OnInvalid
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
 from plimsoll.api.vocabulary import DataType
 from plimsoll.core.cache.policy import CachePolicy
+from plimsoll.core.confidence.policy import confidence_policy_of
 from plimsoll.core.routing.build import Declared, Held, follow, problem_of, route, why_ignored
 from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import Endpoint, ModelRoute
@@ -358,3 +360,11 @@ def test_what_the_owner_says_of_values_holds_at_once_for_every_revision() -> Non
     checks = InputChecks(on_invalid=OnInvalid.REJECT)
     held = follow(held, replace(declared(("r1", 1000)), checks=checks, rules=examined("r2", checks)))
     assert [rules.on_invalid for rules in held.rules] == [OnInvalid.REJECT] * 2
+
+
+# ---- confidence ------------------------------------------------------------------------------------------------------
+def test_a_threshold_for_the_confidence_is_followed_and_gone_at_once() -> None:
+    policy = confidence_policy_of(Confidence(output="p", threshold="0.8"))
+    held = follow(None, Declared(UID, confidence=policy))
+    assert made(held, BOTH).confidence == policy
+    assert follow(held, Declared(UID)).confidence is None

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from tests.support.looked import Looked, rules
 
+from plimsoll.api.confidence import Confidence
 from plimsoll.core.cache.policy import CachePolicy
+from plimsoll.core.confidence.policy import confidence_policy_of
 from plimsoll.core.routing.table import ModelRoute, RevisionRoute
 from plimsoll.gateway.inspection import Budget
 
@@ -25,6 +27,14 @@ def test_rules_alone_and_a_cache_alone_are_reasons() -> None:
     assert Looked().inspections.of(replace(PLAIN, stable=RevisionRoute("r1", 1000, rules=rules())))
     kept = replace(PLAIN, cache=POLICY, candidate=RevisionRoute("r2", 0, cacheable=True))
     assert Looked().inspections.of(kept)
+
+
+def test_a_threshold_for_the_confidence_is_a_reason_to_look_at_every_revision_and_to_read_no_request() -> None:
+    policy = confidence_policy_of(Confidence(output="p", threshold="0.8"))
+    inspection = Looked().inspections.of(replace(PLAIN, confidence=policy))
+    assert inspection
+    assert inspection.looks_at(RevisionRoute("r2", 0))
+    assert not inspection.reads_requests(RevisionRoute("r2", 0))
 
 
 def test_requests_are_read_only_where_that_decides_something() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.support.routed import endpoint, endpoint_slice, model, routing
 
+from plimsoll.api.confidence import OnLow
 from plimsoll.api.requests_validation import OnInvalid
 from plimsoll.api.routing import Traffic
 from plimsoll.core.cache.policy import CachePolicy
@@ -126,6 +127,24 @@ def test_a_cache_that_cannot_be_read_is_none(cache: Any) -> None:
     kept = project_model(model(cache=cache, routing=routing(1, r1=1000)))
     assert (kept.cache, kept.problem) == (None, "This gateway cannot read spec.cache, so it keeps no answers.")
     assert kept.routing is not None, "the rest is followed"
+
+
+def test_a_threshold_for_the_confidence_of_answers() -> None:
+    confidence = {"output": "p", "threshold": "0.8", "onLow": "Abstain"}
+    kept = project_model(model(requests={"confidence": confidence}))
+    assert kept.confidence is not None
+    assert (kept.confidence.output, kept.confidence.on_low, kept.problem) == ("p", OnLow.ABSTAIN, "")
+
+
+@pytest.mark.parametrize(
+    "confidence",
+    [{}, "0.8", {"output": "p", "threshold": "80%"}, {"output": "p", "threshold": "0.8", "onLow": "Ask"}],
+    ids=str,
+)
+def test_a_confidence_that_cannot_be_read_is_none_and_the_rest_holds(confidence: Any) -> None:
+    kept = project_model(model(requests={"confidence": confidence, "maxBody": "1Mi"}))
+    assert (kept.confidence, kept.limits.max_body) == (None, 1 << 20)
+    assert "spec.requests.confidence" in kept.problem
 
 
 EXAMINED = {

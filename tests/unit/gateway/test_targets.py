@@ -256,6 +256,30 @@ def test_who_stands_in(why: str, first: ModelRoute, second: ModelRoute, because:
     assert (found and (found.model.route.model, found.because)) == (because and ("second", because)), why
 
 
+@pytest.mark.parametrize(
+    ("why", "first", "second", "because"),
+    [
+        ("it need not stand in under overload", Ladder("second"), Traffic.NORMAL, "confidence"),
+        ("it would in any case", Ladder("second", on_overload=True), Traffic.NORMAL, "confidence"),
+        ("there is none", Ladder(), Traffic.NORMAL, None),
+        ("it is itself", Ladder("first"), Traffic.NORMAL, None),
+        ("one hop", Ladder("second"), Traffic.FALLBACK, None),
+    ],
+)
+def test_who_stands_in_for_a_model_that_is_not_sure(
+    why: str, first: Ladder, second: Traffic, because: str | None
+) -> None:
+    asked = ModelRoute("first", "first", 1, stable=revision("r", 1000, "a"), ladder=first)
+    subject = ladders(first=asked, second=model("second", "first", second))
+    found = subject.stand_in(subject.models["first"], unsure=True)
+    assert (found and (found.model.route.model, found.because)) == (because and ("second", because)), why
+
+
+def test_nobody_stands_in_for_a_model_that_was_stopped_while_it_answered() -> None:
+    subject = ladders(first=model("first", "second", Traffic.STOPPED), second=model("second"))
+    assert subject.stand_in(subject.models["first"], unsure=True) is None
+
+
 def test_a_fallback_that_has_as_many_as_it_may_stands_in_for_nobody() -> None:
     subject = ladders(first=model("first", "second"), second=model("second"))
     found = subject.stand_in(subject.models["first"])

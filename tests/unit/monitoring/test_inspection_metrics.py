@@ -6,7 +6,7 @@ from plimsoll.monitoring.inspection_metrics import CacheFigures, InspectionFigur
 
 CACHE = CacheFigures({"hit": 3, "shared": 1, "miss": 2}, {"begun": 1, "different": 0}, 512, 0.75, 2048)
 FIGURES = [
-    InspectionFigures("digits", {("request", "Range"): 4}, {("answer", "long"): 5}, CACHE),
+    InspectionFigures("digits", {("request", "Range"): 4}, {("answer", "long"): 5}, CACHE, {"sure": 6, "flagged": 2}),
     InspectionFigures("plain"),
 ]
 
@@ -17,6 +17,7 @@ def test_each_model_has_its_own() -> None:
     value = registry.get_sample_value
     assert value("plimsoll_gateway_invalid_total", {"model": "digits", "subject": "request", "kind": "Range"}) == 4
     assert value("plimsoll_gateway_unchecked_total", {"model": "digits", "subject": "answer", "reason": "long"}) == 5
+    assert value("plimsoll_gateway_confidence_total", {"model": "digits", "result": "flagged"}) == 2
     assert value("plimsoll_gateway_cache_lookups_total", {"model": "digits", "result": "hit"}) == 3
     assert value("plimsoll_gateway_cache_rechecks_total", {"model": "digits", "result": "different"}) == 0
     assert value("plimsoll_gateway_cache_served_bytes_total", {"model": "digits"}) == 512

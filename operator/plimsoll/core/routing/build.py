@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from plimsoll.api.requests_validation import InputChecks
 from plimsoll.api.routing import WHOLE, RoutedRevision, Routing, Traffic
 from plimsoll.core.cache.policy import CachePolicy
+from plimsoll.core.confidence.policy import ConfidencePolicy
 from plimsoll.core.routing.ladder import NO_LADDER, Ladder
 from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import NO_SAY, Endpoint, ModelRoute, RevisionRoute
@@ -37,6 +38,7 @@ class Declared:
         checks: `spec.requests`; None where there is none.
         rules: What it makes of the interface in `status.preflight`; None where that has none, or none that can be read.
         ladder: What becomes of requests that the model should not, or cannot, answer.
+        confidence: `spec.requests.confidence`; None where there is none, or none that can be read.
     """
 
     uid: str
@@ -48,6 +50,7 @@ class Declared:
     checks: InputChecks | None = None
     rules: Rules | None = None
     ladder: Ladder = NO_LADDER
+    confidence: ConfidencePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Held:
         limits: As the spec states them.
         cache: Last `spec.cache`. One that cannot be read is none: nothing is kept by mistake.
         rules: Of the revision that was examined last, and of routed ones that were before: status has but one.
-        ladder: As the spec states it.
+        ladder, confidence: As the spec states them.
     """
 
     uid: str
@@ -85,6 +88,7 @@ class Held:
     cache: CachePolicy | None = None
     rules: tuple[Rules, ...] = ()
     ladder: Ladder = NO_LADDER
+    confidence: ConfidencePolicy | None = None
 
     @property
     def revisions(self) -> tuple[str, ...]:
@@ -121,6 +125,7 @@ def follow(held: Held | None, declared: Declared) -> Held:
         limits=declared.limits,
         cache=declared.cache,
         ladder=declared.ladder,
+        confidence=declared.confidence,
     )
     routing = declared.routing
     if routing is not None and routing.epoch >= held.epoch:
@@ -179,6 +184,7 @@ def route(model: str, held: Held, endpoints: Callable[[str], tuple[Endpoint, ...
         limits=held.limits,
         cache=held.cache,
         ladder=held.ladder,
+        confidence=held.confidence,
     )
 
 

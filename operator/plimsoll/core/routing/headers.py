@@ -17,7 +17,11 @@ MESH_TIMEOUT_HEADER: Final = "x-envoy-expected-rq-timeout-ms"
 QUEUED_HEADER: Final = "x-plimsoll-queued"
 """On an answer: how long the request waited for a replica, in milliseconds; absent where it did not wait."""
 DEGRADED_HEADER: Final = "x-plimsoll-degraded"
-"""On an answer that another model gave: `fallback; model=NAME; reason=overload`, or `traffic`, or `kill-switch`."""
+"""On an answer that another model gave: `fallback; model=NAME; reason=overload`, or `traffic`, `kill-switch`, or
+`confidence`: the model that was asked is not sure enough."""
+CONFIDENCE_HEADER: Final = "x-plimsoll-confidence"
+"""On an answer of a model with `spec.requests.confidence` that is not known to be sure: `low`, `abstained` where its
+outputs are withheld for that, or `unknown` where it could not be judged."""
 CACHE_HEADER: Final = "x-plimsoll-cache"
 """On an answer of a model that has a cache: `hit`, `shared` with a request that was under way, `miss`, or `recheck`:
 one was kept, and the model was asked all the same. Absent where the request could not be looked up."""

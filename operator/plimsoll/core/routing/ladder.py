@@ -62,6 +62,8 @@ class Diversion(NamedTuple):
 
 OVERLOAD = "overload"
 """Why a fallback answers where there is no diversion."""
+CONFIDENCE = "confidence"
+"""Why it does where the model has answered, and is not sure enough."""
 
 
 def diversion_of(model: str, traffic: Traffic, trip: Trip | None) -> Diversion | None:

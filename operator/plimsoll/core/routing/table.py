@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.cache.policy import CachePolicy
+from plimsoll.core.confidence.policy import ConfidencePolicy
 from plimsoll.core.routing.ladder import NO_LADDER, Ladder
 from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.validation.rules import Rules
@@ -68,6 +69,7 @@ class ModelRoute:
         limits: What is taken for it.
         cache: How answers of revisions that are cacheable are kept; None where none are.
         ladder: What becomes of requests that it should not, or cannot, answer.
+        confidence: What becomes of answers that it is not sure of; None where nothing does.
     """
 
     model: str
@@ -79,6 +81,7 @@ class ModelRoute:
     limits: RequestLimits = NO_SAY
     cache: CachePolicy | None = None
     ladder: Ladder = NO_LADDER
+    confidence: ConfidencePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

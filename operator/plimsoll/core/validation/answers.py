@@ -39,7 +39,7 @@ def read_answer(body: bytes, header_length: int | None) -> tuple[Output, ...]:
     length = len(body) if header_length is None else header_length
     if not 0 <= length <= len(body):
         raise Unreadable(f"announces {length} bytes of JSON and has {len(body)} bytes")
-    document = _parsed(body[:length])
+    document = parsed(body[:length])
     outputs = document.get("outputs") if isinstance(document, dict) else None
     if not isinstance(outputs, list):
         raise Unreadable("has no list of outputs")
@@ -56,7 +56,12 @@ def read_answer(body: bytes, header_length: int | None) -> tuple[Output, ...]:
     return tuple(read)
 
 
-def _parsed(header: bytes) -> Any:
+def parsed(header: bytes) -> Any:
+    """Returns JSON in which NaN and infinity may stand.
+
+    Raises:
+        Unreadable: It is none.
+    """
     try:
         return orjson.loads(header)
     except orjson.JSONDecodeError as error:

@@ -9,6 +9,7 @@ from math import prod
 from typing import Final, cast
 
 from plimsoll.api.vocabulary import DataType
+from plimsoll.core.inference.answer import InferAnswer
 from plimsoll.core.triton.tensors import shape_text
 from plimsoll.core.validation.elements import FLOATS, count_in, first_not_finite, is_nan
 from plimsoll.core.validation.problem import (
@@ -44,6 +45,11 @@ class Output:
     shape: tuple[int, ...]
     data: bytes | None = field(default=None, repr=False)
     values: Sequence[object] | None = field(default=None, repr=False)
+
+
+def outputs_of(answer: InferAnswer) -> tuple[Output, ...]:
+    """Returns the outputs of an answer that is kept."""
+    return tuple(Output(one.name, one.data_type, one.shape, one.data) for one in answer.outputs)
 
 
 def problems_of_answer(

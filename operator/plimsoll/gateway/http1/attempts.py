@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from time import monotonic
 
+from plimsoll.api.confidence import OnLow
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.routing.headers import ATTEMPT_HEADER, REVISION_HEADER
+from plimsoll.core.routing.table import RevisionRoute
 from plimsoll.gateway.http1.answer_head import AnswerHead
 from plimsoll.gateway.http1.asker import Asker
 from plimsoll.gateway.http1.failures import is_failure, judged
@@ -26,7 +28,7 @@ from plimsoll.gateway.watch import Watch
 CLOSE_LINE = b"connection: close\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 NO_EVIDENCE = Uncounted()
-_ANSWERED = (Outcome.SUCCEEDED, Outcome.CLIENT_FAULT)
+_ANSWERED = (Outcome.SUCCEEDED, Outcome.CLIENT_FAULT, Outcome.ABSTAINED)
 
 
 class Attempts:
@@ -129,6 +131,8 @@ class Attempts:
             why = self._look.why_invalid(self._revision.route, head, body)
             if why:
                 self._invalid(why)
+                return
+            if self._unsure(self._look, self._revision.route, head, body):
                 return
         self._send(head, body)
         if self._look is not None and outcome is Outcome.SUCCEEDED and self._attempt == 1 and not self._on_candidate:
@@ -242,6 +246,15 @@ class Attempts:
         if not (self._on_candidate and self._try_again(Outcome.INVALID_OUTPUT)):
             self._abandon(Outcome.INVALID_OUTPUT)
             self._end_with(Refusal(502, Reason.INVALID_OUTPUT, sentence))
+
+    def _unsure(self, look: Look, revision: RevisionRoute, head: AnswerHead, body: Piece) -> bool:
+        """Does what the spec says about a success that is not sure enough; returns whether it is not to pass."""
+        wanted = look.unsure(revision, head, body)
+        if wanted is OnLow.ABSTAIN:
+            self._send(*look.abstention(revision, head, body))
+            self._finish(Outcome.ABSTAINED)
+            return True
+        return wanted is OnLow.FALLBACK
 
     def _send(self, head: AnswerHead, piece: Piece) -> None:
         keep = self._keep = self._head.keep_alive and not self._shared.draining

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
+from plimsoll.core.confidence.abstention import instead_of_http
 from plimsoll.core.inference.encodings import decoded
 from plimsoll.core.inference.limits import Limits
 from plimsoll.core.inference.malformed import Fault, Malformed
-from plimsoll.core.validation.answers import Unreadable, read_answer
-from plimsoll.core.validation.outputs import HELD_BYTES, problems_of_answer
+from plimsoll.core.validation.answers import Unreadable, parsed, read_answer
+from plimsoll.core.validation.outputs import HELD_BYTES, Output, problems_of_answer
 from plimsoll.core.validation.problem import Kind, Problem
 from plimsoll.core.validation.schema import Schema
 from plimsoll.gateway.http1.answer_head import AnswerHead
@@ -74,6 +75,22 @@ def problems_in(
     except Unreadable as unreadable:
         return (Problem(Kind.UNREADABLE, "", f"The answer {unreadable}."),)
     return problems_of_answer(outputs, schema, asked, batch)
+
+
+def outputs_in(head: AnswerHead, body: bytes) -> Sequence[Output]:
+    """Returns the outputs of a whole success of `infer` that was held.
+
+    Raises:
+        Malformed: It cannot be opened, or is more than `HELD_BYTES` then.
+        Unreadable: It is no answer.
+    """
+    return read_answer(*opened(head, body))
+
+
+def abstention_for(head: AnswerHead, body: bytes) -> bytes:
+    """Returns the JSON that is given in place of an answer of which `outputs_in` returns the outputs."""
+    plain, length = opened(head, body)
+    return instead_of_http(parsed(plain if length is None else plain[:length]))
 
 
 def opened(head: AnswerHead, body: bytes) -> tuple[bytes, int | None]:

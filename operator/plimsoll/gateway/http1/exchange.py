@@ -135,10 +135,14 @@ class Exchange(Attempts):
         self._abandon(Outcome.CLIENT_FAULT)
         self._end_with(refusal)
 
-    def give(self, head: AnswerHead, body: bytes) -> None:
+    def give(self, head: AnswerHead, body: bytes, outcome: Outcome) -> None:
         """Answers it with what no model server was asked for now."""
         self._send(head, body)
-        self._finish(Outcome.SUCCEEDED)
+        self._finish(outcome)
+
+    def falls_back(self) -> bool:
+        """Has another model answer in place of an answer that is not sure enough; returns whether that was possible."""
+        return self._stands_in(unsure=True)
 
     def mismatched(self) -> None:
         """Counts that the revision gave another answer than was kept of it."""
@@ -204,14 +208,20 @@ class Exchange(Attempts):
             self._abandon(Outcome.SHED)
             self._end_with(refusal)
 
-    def _stands_in(self) -> bool:
-        """Sends the request to the model that stands in for its own, which it is nothing but a shed one for."""
+    def _stands_in(self, *, unsure: bool = False) -> bool:
+        """Sends the request to the model that stands in for its own.
+
+        For its own it is a shed one, or one that it abstained from where it has answered and is `unsure`.
+        """
         call, shared = self._head.call, self._shared
         wanted = isinstance(call, Call) and call.infers and not isinstance(self._recorder, Exempt)
-        found = shared.targets.stand_in(self._model) if wanted and self._replayable and self._sent else None
+        possible = wanted and self._replayable and bool(self._sent)
+        found = shared.targets.stand_in(self._model, unsure=unsure) if possible else None
         if found is None:
             return False
-        self._leave(Outcome.SHED)
+        if unsure:
+            self._answered_unsure()
+        self._leave(Outcome.ABSTAINED if unsure else Outcome.SHED)
         look, self._look = self._look, None
         if look is not None:
             look.end(cancelled=False)
@@ -223,6 +233,14 @@ class Exchange(Attempts):
         self._recorder.arrived()
         self._go(found.revision, found.endpoint)
         return True
+
+    def _answered_unsure(self) -> None:
+        """Counts an answer that is not given: it speaks neither against its model nor against the second attempt."""
+        watch = self._model.watch
+        if watch is not None:
+            self._watched(watch, Outcome.ABSTAINED)
+        if self._recorded:
+            self._recorder.rescued()
 
     def _too_late(self, sentence: str) -> None:
         """Ends a request whose time is over. That it waited for a replica until then is no evidence."""

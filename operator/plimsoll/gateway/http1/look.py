@@ -11,6 +11,8 @@ from functools import partial
 from time import monotonic
 from typing import Final, Protocol
 
+from plimsoll.api.confidence import OnLow
+from plimsoll.core.confidence.abstention import abstention, written_http
 from plimsoll.core.inference.answer import InferAnswer
 from plimsoll.core.inference.elements import Nulls
 from plimsoll.core.inference.encodings import decoded
@@ -18,13 +20,22 @@ from plimsoll.core.inference.http_answer import read_http_answer, write_http_ans
 from plimsoll.core.inference.http_body import read_http, write_http
 from plimsoll.core.inference.malformed import Fault, Malformed
 from plimsoll.core.inference.request import InferRequest
-from plimsoll.core.routing.headers import CACHE_HEADER, REVISION_HEADER
+from plimsoll.core.records.outcome import Outcome
+from plimsoll.core.routing.headers import CACHE_HEADER, CONFIDENCE_HEADER, REVISION_HEADER
 from plimsoll.core.routing.table import RevisionRoute
+from plimsoll.core.validation.outputs import outputs_of
 from plimsoll.core.validation.problem import INVALID_HEADER, Problem
 from plimsoll.gateway.cache.store import Answer
 from plimsoll.gateway.http1.answer_head import AnswerHead
 from plimsoll.gateway.http1.bodies import unchunked
-from plimsoll.gateway.http1.checked_answers import Unchecked, opened, problems_in, unchecked
+from plimsoll.gateway.http1.checked_answers import (
+    Unchecked,
+    abstention_for,
+    opened,
+    outputs_in,
+    problems_in,
+    unchecked,
+)
 from plimsoll.gateway.http1.fields import CHUNKED
 from plimsoll.gateway.http1.refusals import Reason, Refusal
 from plimsoll.gateway.http1.request_head import RequestHead
@@ -41,6 +52,7 @@ _REWRITTEN: Final = re.compile(
 )
 _LENGTH: Final = re.compile(rb"[0-9]{1,12}")
 _SMALL_BYTES: Final = 64 << 10
+_OK: Final = 200
 
 
 class Inspectable(Protocol):
@@ -58,8 +70,11 @@ class Inspectable(Protocol):
     def fault(self, refusal: Refusal) -> None:
         """Ends the request as the client's fault."""
 
-    def give(self, head: AnswerHead, body: bytes) -> None:
+    def give(self, head: AnswerHead, body: bytes, outcome: Outcome) -> None:
         """Answers it with what no model server was asked for now."""
+
+    def falls_back(self) -> bool:
+        """Has another model answer in place of an answer that is not sure enough; returns whether that was possible."""
 
     def mismatched(self) -> None:
         """Counts that the revision gave another answer than was kept of it."""
@@ -171,16 +186,19 @@ class Look:
         if written is None:
             return False
         body, length = written
-        kind = b"application/json" if length is None else b"application/octet-stream"
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ncontent-length: %d\r\n" % (kind, len(body))
-        if length is not None:
-            head += b"inference-header-content-length: %d\r\n" % length
         self.request.how = how
-        head += f"{REVISION_HEADER}: {self._revision.name}\r\n".encode()
-        self._exchange.give(
-            AnswerHead(200, len(body), keep_alive=True, forward=head + b"\r\n", informational=False), body
-        )
+        wanted = self.request.unsure(self._revision, partial(outputs_of, answer.value))
+        if wanted is OnLow.FALLBACK:
+            return True
+        if wanted is OnLow.ABSTAIN:
+            value = answer.value
+            body, length = written_http(abstention(value.model, value.version), request.id), None
+        self._exchange.give(_head_of(self._revision, body, length), body, self.request.outcome)
         return True
+
+    def falls_back(self) -> bool:
+        """Has another model answer in place of an answer that is not sure enough; returns whether that was possible."""
+        return self._exchange.falls_back()
 
     def mismatched(self) -> None:
         """Counts that the revision gave another answer than was kept of it."""
@@ -257,6 +275,17 @@ class Look:
             self.request.succeeded(partial(self._answer_of, head, data))
         return ""
 
+    def unsure(self, revision: RevisionRoute, head: AnswerHead, body: Piece) -> OnLow | None:
+        """Judges a whole success of this revision by its confidence, and returns what becomes of it, as `Inspected`."""
+        if self._inspection.route.confidence is None or head.status != _OK:
+            return None
+        return self.request.unsure(revision, partial(outputs_in, head, bytes(body)))
+
+    def abstention(self, revision: RevisionRoute, head: AnswerHead, body: Piece) -> tuple[AnswerHead, bytes]:
+        """Returns what is given in place of an answer of this revision that is not sure enough."""
+        said = abstention_for(head, bytes(body))
+        return _head_of(revision, said, None), said
+
     def _answer_of(self, head: AnswerHead, data: bytes) -> Answer:
         return Answer(_answer_in(head, data), monotonic() - self._sent_at)
 
@@ -277,6 +306,8 @@ class Look:
         """Returns our header lines about it, for the answer."""
         request = self.request
         lines = b"%s: %s\r\n" % (CACHE_HEADER.encode(), request.how.encode()) if request.how else b""
+        if request.sure:
+            lines += b"%s: %s\r\n" % (CONFIDENCE_HEADER.encode(), request.sure.encode())
         return lines + (b"%s: %s\r\n" % (INVALID_HEADER.encode(), request.said.encode()) if request.said else b"")
 
     @property
@@ -341,3 +372,13 @@ def _answer_in(head: AnswerHead, data: bytes) -> InferAnswer:
 
 def _itself(request: InferRequest) -> InferRequest:
     return request
+
+
+def _head_of(revision: RevisionRoute, body: bytes, length: int | None) -> AnswerHead:
+    """Returns the head of a success that the gateway writes; `length` of its JSON where data comes behind that."""
+    kind = b"application/json" if length is None else b"application/octet-stream"
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ncontent-length: %d\r\n" % (kind, len(body))
+    if length is not None:
+        head += b"inference-header-content-length: %d\r\n" % length
+    head += f"{REVISION_HEADER}: {revision.name}\r\n\r\n".encode()
+    return AnswerHead(200, len(body), keep_alive=True, forward=head, informational=False)

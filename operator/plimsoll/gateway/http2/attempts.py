@@ -5,8 +5,11 @@ The lower half of an `Exchange`: from the moment a pod is known. It speaks to th
 
 from __future__ import annotations
 
+from plimsoll.api.confidence import OnLow
 from plimsoll.core.records.grpc_status import Status, may_succeed_elsewhere, outcome_of
 from plimsoll.core.records.outcome import Outcome
+from plimsoll.core.routing.table import RevisionRoute
+from plimsoll.gateway.http2 import refusals
 from plimsoll.gateway.http2.call import Call
 from plimsoll.gateway.http2.heads import ResponseHead
 from plimsoll.gateway.http2.look import Look
@@ -206,6 +209,27 @@ class Attempts(Call):
         for chunk in chunks:
             caller.connection.send_data(caller, chunk, ended=False)
 
+    def _unsure(self, look: Look, revision: RevisionRoute) -> bool:
+        """Does what the spec says about a success that is not sure enough; returns whether it is not to pass."""
+        wanted = look.unsure(revision)
+        if wanted is OnLow.ABSTAIN and look.answer is not None:
+            self._detach_pod()
+            message = look.answer.abstention()
+            self.holding = False
+            look.let_go()
+            self.give(message, Outcome.ABSTAINED)
+            return True
+        return wanted is OnLow.FALLBACK
+
+    def give(self, data: bytes, outcome: Outcome) -> None:
+        """Answers it with a message that no pod gave."""
+        caller = self._caller
+        if caller is not None:
+            self._begin_answer(refusals.HEAD)
+            caller.connection.send_data(caller, data, ended=False)
+            caller.connection.send_trailers(caller, refusals.SUCCESS)
+        self._finish(outcome)
+
     def _is_failure(self, look: Look, head: ResponseHead) -> bool:
         """Judges an answer that is whole and was held, and returns whether something else is done about it."""
         revision = self._revision
@@ -213,6 +237,8 @@ class Attempts(Call):
         if outcome is Outcome.SUCCEEDED and revision is not None:
             why = look.why_invalid(revision.route)
             if not why:
+                if self._unsure(look, revision.route):
+                    return True
                 if self._attempt == 1 and self._model is not None and revision is self._model.stable:
                     look.passes()
                 return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from plimsoll.core.records.grpc_status import Status
 from plimsoll.core.records.outcome import Outcome
@@ -18,6 +18,9 @@ from plimsoll.gateway.targets import EndpointTarget, ModelTarget, RevisionTarget
 
 if TYPE_CHECKING:
     from plimsoll.gateway.http2.switchboard import Switchboard
+
+
+_ANSWERED: Final = (Outcome.SUCCEEDED, Outcome.ABSTAINED)
 
 
 class Call:
@@ -129,8 +132,9 @@ class Call:
         )
 
     def _finish(self, outcome: Outcome) -> None:
+        was_recorded = self._recorded
         self._record(outcome)
-        if self._attempt > 1 and outcome is Outcome.SUCCEEDED and self._first is not None and self._is_inference:
+        if was_recorded and outcome in _ANSWERED and self._first is not None and self._is_inference:
             self._first.recorder.rescued()
         self._close()
 

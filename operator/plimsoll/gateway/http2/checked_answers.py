@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from plimsoll.core.confidence.abstention import instead_of_grpc
 from plimsoll.core.validation.answers import Unreadable
 from plimsoll.core.validation.grpc_answers import read_grpc_answer
-from plimsoll.core.validation.outputs import HELD_BYTES, problems_of_answer
+from plimsoll.core.validation.outputs import HELD_BYTES, Output, problems_of_answer
 from plimsoll.core.validation.problem import Kind, Problem
 from plimsoll.core.validation.schema import Schema
 
@@ -39,12 +40,23 @@ class HeldMessage:
             asked: Outputs that the request names, and as how many classes; empty where it asks for all.
             batch: Of the request; None where it is not known, or the model does not batch.
         """
-        data = b"".join(self.chunks)
         try:
-            outputs = read_grpc_answer(_message(data))
+            outputs = self.outputs()
         except Unreadable as unreadable:
             return (Problem(Kind.UNREADABLE, "", f"The answer {unreadable}."),)
         return problems_of_answer(outputs, schema, asked, batch)
+
+    def outputs(self) -> Sequence[Output]:
+        """Returns its outputs, all of it being here.
+
+        Raises:
+            Unreadable: It is no answer.
+        """
+        return read_grpc_answer(_message(b"".join(self.chunks)))
+
+    def abstention(self) -> bytes:
+        """Returns the message that is given in its place, where it has outputs that are not sure enough; framed."""
+        return framed(instead_of_grpc(_message(b"".join(self.chunks))))
 
     def _first_byte(self) -> int | None:
         return next((chunk[0] for chunk in self.chunks if chunk), None)

@@ -22,7 +22,7 @@ from plimsoll.gateway.http2.violations import ErrorCode
 from plimsoll.gateway.http2.waiting import Place
 from plimsoll.gateway.inspection import SEQUENCES, Inspection
 from plimsoll.gateway.queue import rejection_of
-from plimsoll.gateway.targets import RevisionTarget
+from plimsoll.gateway.targets import ModelTarget, RevisionTarget
 
 
 class Exchange(Attempts):
@@ -141,17 +141,23 @@ class Exchange(Attempts):
         if not self._stands_in():
             super().shed(message, retry_after_s)
 
-    def _stands_in(self) -> bool:
-        """Sends it to the model that stands in for its own, which it is nothing but a shed one for."""
+    def _stands_in(self, *, unsure: bool = False) -> bool:
+        """Sends it to the model that stands in for its own.
+
+        For its own it is a shed one, or one that it abstained from where it has answered and is `unsure`.
+        """
         model, method = self._model, self._method
         if model is None or method is None or not (method.is_inference and method.may_repeat) or self._degraded:
             return False
-        found = self._board.targets.stand_in(model) if self._body.is_whole and not self.answered else None
+        possible = self._body.is_whole and not self.answered
+        found = self._board.targets.stand_in(model, unsure=unsure) if possible else None
         name = found.model.route.model if found is not None else ""
         data = renamed(b"".join(self._body.chunks), name) if found is not None else None
         if found is None or data is None or self._caller is None:
             return False
-        self._end_arrival(Outcome.SHED)
+        if unsure:
+            self._answered_unsure(model)
+        self._end_arrival(Outcome.ABSTAINED if unsure else Outcome.SHED)
         self._release()
         look, self._look = self._look, None
         if look is not None:
@@ -164,6 +170,16 @@ class Exchange(Attempts):
         found.revision.recorder.arrived()
         self.go_to(found.endpoint)
         return True
+
+    def _answered_unsure(self, model: ModelTarget) -> None:
+        """Lets go of an answer that is not given, and counts it: it speaks against neither attempt."""
+        self._detach_pod()
+        self.holding = False
+        self._early = 0
+        if model.watch is not None:
+            model.watch.ended(Outcome.ABSTAINED)
+        if self._recorded and self._first is not None:
+            self._first.recorder.rescued()
 
     def _end_too_large(self) -> None:
         self._leave_pod(ErrorCode.CANCEL)
@@ -180,14 +196,9 @@ class Exchange(Attempts):
         self._record(Outcome.CLIENT_FAULT)
         self._refuse(Status.INVALID_ARGUMENT, message)
 
-    def give(self, data: bytes) -> None:
-        """Answers it with a message that no pod was asked for now."""
-        caller = self._caller
-        if caller is not None:
-            self._begin_answer(refusals.HEAD)
-            caller.connection.send_data(caller, data, ended=False)
-            caller.connection.send_trailers(caller, refusals.SUCCESS)
-        self._finish(Outcome.SUCCEEDED)
+    def falls_back(self) -> bool:
+        """Has another model answer in place of an answer that is not sure enough; returns whether that was possible."""
+        return self._stands_in(unsure=True)
 
     def mismatched(self) -> None:
         """Counts that the revision gave another answer than was kept of it."""

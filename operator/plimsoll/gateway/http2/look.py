@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
+from plimsoll.api.confidence import OnLow
+from plimsoll.core.confidence.abstention import abstention
 from plimsoll.core.inference.answer import InferAnswer
 from plimsoll.core.inference.elements import Nulls
 from plimsoll.core.inference.encodings import message_of
@@ -16,7 +18,9 @@ from plimsoll.core.inference.grpc_answer import read_grpc_answer, write_grpc_ans
 from plimsoll.core.inference.grpc_message import first_size, read_grpc, write_grpc
 from plimsoll.core.inference.malformed import Fault, Malformed
 from plimsoll.core.inference.request import InferRequest
+from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.routing.table import RevisionRoute
+from plimsoll.core.validation.outputs import outputs_of
 from plimsoll.core.validation.problem import Problem
 from plimsoll.gateway.cache.store import Answer
 from plimsoll.gateway.http2 import refusals
@@ -45,8 +49,11 @@ class Inspectable(Protocol):
     def fault(self, message: str) -> None:
         """Ends it as the client's fault."""
 
-    def give(self, data: bytes) -> None:
-        """Answers it with a message that no pod was asked for now."""
+    def give(self, data: bytes, outcome: Outcome) -> None:
+        """Answers it with a message that no pod gave."""
+
+    def falls_back(self) -> bool:
+        """Has another model answer in place of an answer that is not sure enough; returns whether that was possible."""
 
     def mismatched(self) -> None:
         """Counts that the revision gave another answer than was kept of it."""
@@ -159,9 +166,18 @@ class Look:
     def give(self, answer: Answer, request: InferRequest, how: How) -> bool:
         """Answers it with what is kept."""
         self.request.how = how
-        self._call.give(framed(write_grpc_answer(answer.value, request.id)))
+        value = answer.value
+        wanted = self.request.unsure(self._revision, partial(outputs_of, value))
+        if wanted is OnLow.ABSTAIN:
+            value = abstention(value.model, value.version)
+        if wanted is not OnLow.FALLBACK:
+            self._call.give(framed(write_grpc_answer(value, request.id)), self.request.outcome)
         self._board.flush_soon()
         return True
+
+    def falls_back(self) -> bool:
+        """Has another model answer in place of an answer that is not sure enough; returns whether that was possible."""
+        return self._call.falls_back()
 
     def mismatched(self) -> None:
         """Counts that the revision gave another answer than was kept of it."""
@@ -223,6 +239,13 @@ class Look:
             self.request.succeeded(partial(self._answer_of, b"".join(answer.chunks)))
         return ""
 
+    def unsure(self, revision: RevisionRoute) -> OnLow | None:
+        """Judges the success of this revision that is held by its confidence, and returns what becomes of it."""
+        answer = self.answer
+        if answer is None or self._inspection.route.confidence is None:
+            return None
+        return self.request.unsure(revision, answer.outputs)
+
     def _answer_of(self, data: bytes) -> Answer:
         return Answer(_answer_in(data), self._board.clock() - self._sent_at)
 
@@ -241,7 +264,7 @@ class Look:
 
     def way(self) -> bytes:
         """Returns our fields about it, encoded, for the head of the answer."""
-        return refusals.about_the_look(self.request.how, self.request.said)
+        return refusals.about_the_look(self.request.how, self.request.said, self.request.sure)
 
     @property
     def is_hit(self) -> bool:

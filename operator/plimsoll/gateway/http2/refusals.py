@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from plimsoll.core.records.grpc_status import Status
-from plimsoll.core.routing.headers import ATTEMPT_HEADER, CACHE_HEADER, DEGRADED_HEADER, QUEUED_HEADER, REVISION_HEADER
+from plimsoll.core.routing.headers import (
+    ATTEMPT_HEADER,
+    CACHE_HEADER,
+    CONFIDENCE_HEADER,
+    DEGRADED_HEADER,
+    QUEUED_HEADER,
+    REVISION_HEADER,
+)
 from plimsoll.core.routing.ladder import degraded
 from plimsoll.core.validation.problem import INVALID_HEADER
 from plimsoll.gateway.http2 import frames
@@ -61,9 +68,9 @@ def about_the_stand_in(model: str, because: str) -> bytes:
     return encode([(DEGRADED_HEADER.encode(), degraded(model, because).encode())])
 
 
-def about_the_look(cache: str, invalid: str) -> bytes:
-    """Returns what is appended to an answer's head: what the cache did, and what was wrong and let pass."""
-    said = ((CACHE_HEADER, cache), (INVALID_HEADER, invalid))
+def about_the_look(cache: str, invalid: str, confidence: str) -> bytes:
+    """Returns what is appended to an answer's head: what the cache did, what was wrong and let pass, how sure it is."""
+    said = ((CACHE_HEADER, cache), (INVALID_HEADER, invalid), (CONFIDENCE_HEADER, confidence))
     return encode([(name.encode(), value.encode()) for name, value in said if value])
 
 

@@ -1,0 +1,1 @@
+"""How sure an answer is, by its own account, and what becomes of one that is not sure enough."""
