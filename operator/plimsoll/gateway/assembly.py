@@ -96,7 +96,7 @@ class Assembly:
             identity, self._recordings, _CLOCKS, routes.book.trust, targets.in_flight, self._switches.trips
         )
         self._switches.told = stream.trip
-        routes.subscribe(lambda: stream.follow(_table(targets)))
+        routes.subscribe(lambda: stream.follow(_table(targets), routes.book.acknowledged))
         return stream.routes()
 
     async def _work(self) -> None:
