@@ -37,6 +37,7 @@ class Declared:
         checks: `spec.requests`; None where there is none.
         rules: What it makes of the interface in `status.preflight`; None where that has none, or none that can be read.
         ladder: What becomes of requests that the model should not, or cannot, answer.
+        stable_rules: As `rules`, of the interface in `status.stableInterface`: of a revision that was examined before.
     """
 
     uid: str
@@ -48,6 +49,7 @@ class Declared:
     checks: InputChecks | None = None
     rules: Rules | None = None
     ladder: Ladder = NO_LADDER
+    stable_rules: Rules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Held:
         stable, candidate: As the routing names them.
         limits: As the spec states them.
         cache: Last `spec.cache`. One that cannot be read is none: nothing is kept by mistake.
-        rules: Of the revision that was examined last, and of routed ones that were before: status has but one.
+        rules: Of the revision that was examined last, of the stable one, and of routed ones that were before.
         ladder: As the spec states it.
     """
 
@@ -131,8 +133,9 @@ def follow(held: Held | None, declared: Declared) -> Held:
 
 def _rules(held: Held, declared: Declared) -> tuple[Rules, ...]:
     known = {rules.revision: rules.under(declared.checks) for rules in held.rules if rules.revision in held.revisions}
-    if declared.rules is not None:
-        known[declared.rules.revision] = declared.rules
+    for rules in (declared.stable_rules, declared.rules):
+        if rules is not None:
+            known[rules.revision] = rules
     return tuple(known.values())
 
 
