@@ -78,6 +78,12 @@ def test_nothing_refers_to_the_machine_it_was_written_on() -> None:
     assert found <= MACHINE_PATH_ALLOWED.keys()
 
 
+NO_STAGE = {
+    "__init__.py",
+    *("asker.py", "deadlines.py", "shared.py", "switchboard.py", "violations.py"),
+}
+"""What the stages of a request's path have in common."""
+
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 CODE = re.compile(r"`[^`\n]*`")
 
@@ -91,6 +97,23 @@ def test_links_between_documents_lead_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert dead == []
+
+
+FILE = re.compile(r"(?<![\w./*-])(?:[a-z_0-9]+/)*[a-z_0-9]+\.py\b")
+
+
+def test_source_files_that_documents_name_are_there() -> None:
+    there = {f"/{name_of(path)}" for path in tracked_files()}
+    pages = [path for path in tracked_files() if path.suffix == ".md" and path.name != "CHANGELOG.md"]
+    named = {(name_of(page), file) for page in pages for file in FILE.findall(page.read_text(encoding="utf-8"))}
+    assert sorted(one for one in named if not any(path.endswith(f"/{one[1]}") for path in there)) == []
+
+
+def test_every_stage_of_a_requests_path_is_in_its_picture() -> None:
+    """Those that are not belong to no stage, and the text beside the picture says what they are."""
+    picture = (OPERATOR / "docs" / "gateway.md").read_text(encoding="utf-8")
+    stages = [path for path in python_files(PACKAGE / "gateway") if path.parent.name in {"http1", "http2"}]
+    assert {path.name for path in stages if path.name not in picture} == NO_STAGE
 
 
 def test_every_decision_is_in_the_index_and_says_what_would_overturn_it() -> None:

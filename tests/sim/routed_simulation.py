@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -25,6 +25,9 @@ class ModelGateway:
 
     Attributes:
         draining: Pods that get no new request.
+        named: Revisions that it may send requests to.
+        seen: Services of which it has seen a slice.
+        acknowledged: Newest epoch that it followed when it had seen one of each revision.
         in_flight: Requests that pods have yet to answer.
         hung: Pods whose requests never end.
         cut_off: It hears nothing of the API server, and serves on.
@@ -34,6 +37,9 @@ class ModelGateway:
     epoch: int = 0
     stable: str | None = None
     draining: frozenset[str] = frozenset()
+    named: frozenset[str] = frozenset()
+    seen: set[str] = field(default_factory=set)
+    acknowledged: int = 0
     in_flight: Counter[str] = field(default_factory=Counter)
     hung: set[str] = field(default_factory=set)
     cut_off: bool = False
@@ -42,16 +48,32 @@ class ModelGateway:
         if self.cut_off:
             return
         if obj is None:
-            self.uid, self.epoch, self.stable, self.draining = "", 0, None, frozenset()
+            self._forgets("")
             return
         routing = (obj.get("status") or {}).get("routing")
         uid = obj["metadata"]["uid"]
         if uid != self.uid:
-            self.uid, self.epoch, self.stable, self.draining = uid, 0, None, frozenset()
+            self._forgets(uid)
         if routing and routing["epoch"] > self.epoch:
             self.epoch = routing["epoch"]
             self.stable = next((r["name"] for r in routing["revisions"] if r["weightPermille"]), None)
             self.draining = frozenset(pod for r in routing["revisions"] for pod in r.get("draining", ()))
+            self.named = frozenset(r["name"] for r in routing["revisions"])
+        self._acknowledges()
+
+    def hears_slices(self, services: Iterable[str]) -> None:
+        """Slices come on a watch of their own, before what status says or after."""
+        if not self.cut_off:
+            self.seen |= set(services)
+            self._acknowledges()
+
+    def _acknowledges(self) -> None:
+        if self.named <= self.seen:
+            self.acknowledged = self.epoch
+
+    def _forgets(self, uid: str) -> None:
+        self.uid, self.epoch, self.acknowledged = uid, 0, 0
+        self.stable, self.draining, self.named = None, frozenset(), frozenset()
 
     def serves(self, ready: list[str], dice: random.Random) -> None:
         """Some requests end, some pods take new ones; what a pod held that is gone is gone."""
@@ -78,6 +100,8 @@ class RoutedWatchman(Watchman):
     unsure: bool = False
     """Since time last passed somebody acted who knows nothing of what the controller did, or requests went past
     gateways for a moment: what Kubernetes does about that is none of this controller's doing behind gateways."""
+    led_there: bool = False
+    """The Service led to gateways when it was last looked at."""
     excused_losses: bool = False
     drained: int = 0
     """Pods that went for fewer replicas as they should."""
@@ -95,6 +119,13 @@ class RoutedWatchman(Watchman):
         held = sum(each.in_flight[pod] for each in self.gateways)
         assert not held or waited >= _LONGEST, f"{pod} was deleted with {held} requests after {waited}"
         self.drained += ready
+
+    def _check_hand_over(self) -> None:
+        """Requests come to gateways, who sent none before: each knows where the pods are."""
+        before, self.led_there = self.led_there, self._through()
+        if self.led_there and not before:
+            blind = [gateway.stable for gateway in self.gateways if not gateway.named <= gateway.seen]
+            assert not blind, f"the Service leads to gateways that know no pod of {blind}"
 
     def _rolls(self, revision: str) -> bool:
         pods = [pod for pod in self.cluster.pods.values() if pod.deployment == revision]
@@ -125,6 +156,8 @@ class RoutedWatchman(Watchman):
         if self.calm:
             for gateway in self.gateways:
                 gateway.hears(self.cluster.get(Kind.MODEL_DEPLOYMENT, self.name))
+                gateway.hears_slices(self.cluster.stores[Kind.SERVICE])
+        self._check_hand_over()
         self._note_stop(action)
         self._note_names()
         self.unsure |= not self._through()
@@ -168,11 +201,11 @@ class RoutedSimulation(Simulation):
     def _heard_of(self) -> Gateways:
         """Acknowledgements come late: now and then they are what they were."""
         if not self.crashes or self.dice.random() < 0.7:
-            self.told = min(gateway.epoch for gateway in self.gateways)
+            self.told = min(gateway.acknowledged for gateway in self.gateways)
             reports = [gateway.reports() for gateway in self.gateways]
             known = set.intersection(*map(set, reports))
             self.in_flight = {pod: sum(report[pod] for report in reports) for pod in known}
-        newest = max(gateway.epoch for gateway in self.gateways)
+        newest = max(gateway.acknowledged for gateway in self.gateways)
         return Gateways(len(self.gateways), self.told, newest, in_flight=self.in_flight)
 
     def _spec(self) -> JsonObject:
@@ -185,6 +218,8 @@ class RoutedSimulation(Simulation):
         for gateway in self.gateways:
             if self.dice.random() < 0.6:
                 gateway.hears(self.cluster.get(Kind.MODEL_DEPLOYMENT, "digits"))
+            if self.dice.random() < 0.6:
+                gateway.hears_slices(self.cluster.stores[Kind.SERVICE])
             gateway.serves(self.cluster.ready_pods(gateway.stable), self.dice)
         self.watchman.excused_losses, self.watchman.unsure = self.watchman.unsure, False
         super()._step()
@@ -223,9 +258,10 @@ class RoutedSimulation(Simulation):
         obj = self.cluster.get(Kind.MODEL_DEPLOYMENT, "digits")
         fresh = ModelGateway()
         fresh.hears(obj)
+        fresh.hears_slices(self.cluster.stores[Kind.SERVICE])
         if fresh.stable is None:
             self.watchman.excused = True
-        self.told = min(self.told, fresh.epoch)
+        self.told = min(self.told, fresh.acknowledged)
         self.gateways[self.dice.randrange(len(self.gateways))] = fresh
 
     def _status_is_restored(self) -> None:

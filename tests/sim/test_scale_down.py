@@ -44,6 +44,7 @@ class World:
             for gateway in simulation.gateways:
                 if dice.random() < 0.6:
                     gateway.hears(self.cluster.get(Kind.MODEL_DEPLOYMENT, "digits"))
+                gateway.hears_slices(self.cluster.stores[Kind.SERVICE])
                 gateway.serves(self.cluster.ready_pods(gateway.stable), dice)
             self.controller.view.refresh()
             try:

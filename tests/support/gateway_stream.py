@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 from tests.support.controller_process import free_port
-from tests.support.recordings import SUCCEEDED, Sums, route, table
+from tests.support.recordings import SUCCEEDED, Sums, epochs, route, table
 
 from plimsoll.core.kill_switch.switch import Trip
 from plimsoll.core.routing.table import RouteTable
@@ -66,7 +66,7 @@ async def admin_port(
     in_flight: dict[str, dict[str, int]] = {}
     trips: dict[str, Trip] = {}
     stream = RecordStream(identity, recordings, clocks, lambda: trusts.append(None), in_flight.copy, trips.copy)
-    stream.follow(routes)
+    stream.follow(routes, epochs(routes))
     app = web.Application()
     app.add_routes(stream.routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

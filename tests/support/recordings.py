@@ -49,4 +49,9 @@ def table(*routes: ModelRoute) -> RouteTable:
     return RouteTable({each.model: each for each in routes})
 
 
+def epochs(routes: RouteTable) -> dict[str, int]:
+    """What a gateway acknowledges that knows the pods of all."""
+    return {each.uid: each.epoch for each in routes.models.values()}
+
+
 SUCCEEDED = Outcome.SUCCEEDED

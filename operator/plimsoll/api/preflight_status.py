@@ -41,6 +41,19 @@ class TensorStatus(ApiModel):
 _Tensors = Annotated[list[TensorStatus] | None, Field(max_length=MAX_TENSORS, json_schema_extra=dict(ATOMIC_LIST))]
 
 
+class Interface(ApiModel):
+    """What a revision takes and gives, as its own preflight found it."""
+
+    revision: Annotated[str, Field(max_length=63)]
+    """The revision."""
+    inputs: _Tensors = None
+    """Inputs as the server declares them, the first 64."""
+    outputs: _Tensors = None
+    """Outputs, as inputs."""
+    max_batch_size: Annotated[int | None, Field(ge=0)] = None
+    """Largest batch that the server takes; 0 where it does not batch."""
+
+
 class PreflightStatus(ApiModel):
     """What the last preflight of the newest revision said; the whole report is in ConfigMap REVISION-preflight."""
 

@@ -27,7 +27,7 @@ from plimsoll.api.cache import Cache
 from plimsoll.api.degradation import FALLBACK_IS_ANOTHER, FALLBACK_NEEDED, Fallback, KillSwitch
 from plimsoll.api.pod import PodOptions
 from plimsoll.api.preflight import Objective, Preflight
-from plimsoll.api.preflight_status import PreflightStatus
+from plimsoll.api.preflight_status import Interface, PreflightStatus
 from plimsoll.api.requests import Overload, Requests
 from plimsoll.api.resources import Resources as Resources  # noqa: PLC0414 - part of the API, found here too
 from plimsoll.api.rollout import Rollout
@@ -332,6 +332,8 @@ class ModelDeploymentStatus(ApiModel):
     """What was last decided, in one sentence."""
     preflight: PreflightStatus | None = None
     """What the last preflight of the newest revision said."""
+    stable_interface: Interface | None = None
+    """What the stable revision takes and gives, where preflight speaks of another one."""
     routing: Routing | None = None
     """Which revision gets how much: what gateways follow."""
     conditions: Annotated[list[Condition] | None, Field(max_length=16, json_schema_extra=list_map("type"))] = None

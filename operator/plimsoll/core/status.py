@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from plimsoll.api.preflight_report import Outcome as PreflightOutcome
+from plimsoll.api.preflight_status import Interface, PreflightStatus
 from plimsoll.api.routing import Routing, Traffic
 from plimsoll.api.v1alpha1 import Condition, ConditionStatus, ConditionType, ModelDeploymentStatus, Runtime, Urls
 from plimsoll.core import conditions
@@ -19,7 +20,7 @@ from plimsoll.core.gate import unverified
 from plimsoll.core.kill_switch.telling import alert, killed
 from plimsoll.core.names import GRPC_PORT, HTTP_PORT, pod_selector, preflight_name, selector_text
 from plimsoll.core.preflight.stage import OPEN, Gate, Stage, Waiting
-from plimsoll.core.preflight.summary import preflight_status
+from plimsoll.core.preflight.summary import interface_of, preflight_status
 from plimsoll.core.world import Deployment, Failure, FailureKind, Observed, Pod, ReplicasOwner, Revision, Verdict
 
 
@@ -68,6 +69,7 @@ def status_for(observed: Observed, standing: Standing, now: datetime) -> Outcome
     shown = standing.stable or (standing.target.name if standing.target else None)
     deployment = observed.deployments.get(shown or "")
     candidate = standing.target.name if standing.target and standing.target.name != standing.stable else None
+    examined = preflight_status(_verdict(observed, standing))
     status = ModelDeploymentStatus(
         observed_generation=metadata.generation,
         phase=situation.phase,
@@ -78,7 +80,8 @@ def status_for(observed: Observed, standing: Standing, now: datetime) -> Outcome
         selector=selector_text(pod_selector(metadata.name, shown)) if shown else before.selector,
         urls=_urls(metadata.name, metadata.namespace, tls=_speaks_tls(observed)),
         decision=_decision(standing, before, deployment),
-        preflight=preflight_status(_verdict(observed, standing)),
+        preflight=examined,
+        stable_interface=_stable_interface(observed, standing, examined),
         routing=standing.routing or before.routing,
         conditions=conditions.conditions_of(situation, metadata.generation, now, before.conditions or []),
     )
@@ -304,6 +307,14 @@ def _verdict(observed: Observed, standing: Standing) -> Verdict | None:
         return None
     kept = observed.verdicts.get(preflight_name(standing.target.name))
     return kept if standing.target.name == standing.stable else standing.gate.verdict
+
+
+def _stable_interface(observed: Observed, standing: Standing, examined: PreflightStatus | None) -> Interface | None:
+    """Returns what gateways that start now have to know of the revision that serves, None where status says it."""
+    stable = standing.stable
+    if observed.gateways is None or stable is None or (examined and examined.revision == stable):
+        return None
+    return interface_of(observed.verdicts.get(preflight_name(stable)))
 
 
 def _decision(standing: Standing, before: ModelDeploymentStatus, deployment: Deployment | None) -> str | None:

@@ -111,7 +111,7 @@ class Assembly:
             identity, self._recordings, _CLOCKS, routes.book.trust, targets.in_flight, self._switches.trips
         )
         self._switches.told = stream.trip
-        routes.subscribe(lambda: stream.follow(_table(targets)))
+        routes.subscribe(lambda: stream.follow(_table(targets), routes.book.acknowledged))
         self._kinds = Kinds(targets, self._inspections, self._asides)
         self._warmth = KeepWarm(targets, self._asides, self._me.pod, time.time, self._inspections.stateful)
         return stream.routes()

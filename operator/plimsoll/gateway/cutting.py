@@ -52,10 +52,10 @@ class Cutter:
         self._told: Mapping[str, int] = {}
         self._told_in_flight: Mapping[str, Mapping[str, int]] = {}
 
-    def follow(self, table: RouteTable) -> None:
-        """Takes a new table, which the next tick acknowledges; call it before `Targets.apply`."""
+    def follow(self, table: RouteTable, acknowledged: Mapping[str, int]) -> None:
+        """Takes a new table, and the epochs that the next tick acknowledges, by uid of the ModelDeployment."""
         self._recordings.follow(table)
-        self._follows = {route.uid: route.epoch for route in table.models.values()}
+        self._follows = dict(acknowledged)
 
     def begin(self) -> None:
         """Cuts for a new reader, who knows nothing."""

@@ -10,7 +10,7 @@ from plimsoll.api.base import ApiModel
 from plimsoll.api.cache import Cache
 from plimsoll.api.degradation import Fallback, KillSwitch
 from plimsoll.api.preflight import Objective
-from plimsoll.api.preflight_status import PreflightStatus
+from plimsoll.api.preflight_status import Interface, PreflightStatus
 from plimsoll.api.requests import Overload, Requests
 from plimsoll.api.routing import Routing, Traffic
 from plimsoll.core.cache.policy import CachePolicy, policy_of
@@ -55,10 +55,16 @@ def project_model(obj: JsonObject) -> Declared:
         (obj["metadata"].get("annotations") or {}).get(RESET_KILL_SWITCH_ANNOTATION, ""),
     )
     cache = _cache(spec.get("cache"), problems)
-    rules = rules_of(requests, _examined(status.get("preflight"), problems))
+    rules = rules_of(requests, _found(PreflightStatus, status, "preflight", problems))
+    stable_rules = rules_of(requests, _found(Interface, status, "stableInterface", problems))
     confidence = confidence_policy_of(requests.confidence if requests else None)
+    uid, told = obj["metadata"]["uid"], " ".join(problems)
     return Declared(
-        obj["metadata"]["uid"], traffic, routing, " ".join(problems), limits, cache, requests, rules, ladder, confidence
+        *(uid, traffic, routing, told, limits, cache, requests),
+        rules=rules,
+        ladder=ladder,
+        confidence=confidence,
+        stable_rules=stable_rules,
     )
 
 
@@ -74,11 +80,13 @@ def _cache(value: object, problems: list[str]) -> CachePolicy | None:
         return None
 
 
-def _examined(value: object, problems: list[str]) -> PreflightStatus | None:
+def _found(kind: type[Part], status: JsonObject, name: str, problems: list[str]) -> Part | None:
+    """Reads what a preflight found, all of it or nothing."""
+    value = status.get(name)
     try:
-        return None if value is None else PreflightStatus.model_validate(value)
+        return None if value is None else kind.model_validate(value)
     except ValidationError:
-        problems.append("This gateway cannot read status.preflight, so it checks no values of the revision in it.")
+        problems.append(f"This gateway cannot read status.{name}, so it checks no values of the revision in it.")
         return None
 
 

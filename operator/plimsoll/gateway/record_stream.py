@@ -82,9 +82,9 @@ class RecordStream:
         # No HEAD: it would take the stream over and read nothing.
         return [web.get("/v1/hello", self._say_hello), web.get("/v1/records", self._stream, allow_head=False)]
 
-    def follow(self, table: RouteTable) -> None:
-        """Takes a new table and acknowledges it within a quarter of a second; call it before `Targets.apply`."""
-        self._cutter.follow(table)
+    def follow(self, table: RouteTable, acknowledged: Mapping[str, int]) -> None:
+        """Takes a new table, and the epochs to acknowledge within a quarter of a second, by uid."""
+        self._cutter.follow(table, acknowledged)
 
     def trip(self) -> None:
         """Tells at once what happened."""

@@ -27,7 +27,8 @@ class RouteBook:
         slices: What it says about the EndpointSlices of revisions, owned by the revision's Service.
         held: What is followed, by model.
         ignored: Why what the API server says about a model is not followed; only models of which that is so.
-        acknowledged: Epoch that is followed, by uid of the ModelDeployment. It is entered after the targets follow.
+        acknowledged: Epoch that is followed, by uid of the ModelDeployment. It is entered after the targets follow, and
+            not before a slice of each of its revisions was seen: who hears that all gateways follow leads users here.
         trusted: A live controller has shaken hands with this process.
     """
 
@@ -87,9 +88,14 @@ class RouteBook:
             self.targets.follow(new)
         if before and before.uid != held.uid:
             self.acknowledged.pop(before.uid, None)
-        if held.epoch:
+        if held.epoch and self._knows_pods(held):
             self.acknowledged[held.uid] = held.epoch
         self._note(model, why_ignored(held, declared))
+
+    def _knows_pods(self, held: Held) -> bool:
+        """Tells whether what is known of the pods may be true: Kubernetes makes an empty slice where there are none."""
+        seen = self.slices.owners()
+        return all((self._namespace, revision) in seen for revision in held.revisions)
 
     def _forget(self, model: str, held: Held) -> None:
         del self.held[model]

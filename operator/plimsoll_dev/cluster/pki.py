@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from plimsoll_dev.certificates import begun, for_authority, new_key
 
 LIFETIME = timedelta(days=365)
 # Clocks of sandboxes jump backwards; a certificate from "the future" stops every component.
@@ -46,7 +48,7 @@ class Authority:
 
     def issue(self, name: str, *, common_name: str, organization: str = "", hosts: Sequence[str] = ()) -> Pair:
         """Writes a certificate for a client and, with `hosts` (names or addresses), also for a server."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = new_key()
         builder = _builder(_subject(common_name, organization), self.certificate.subject, key)
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
         if hosts:
@@ -62,19 +64,16 @@ class Authority:
 def create_authority(folder: Path, name: str) -> Authority:
     """Makes a new authority and writes its files."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = new_key()
     subject = _subject(f"plimsoll-{name}", "")
-    builder = _builder(subject, subject, key)
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-    builder = builder.add_extension(_signing_only(), critical=True)
-    certificate = builder.sign(key, hashes.SHA256())
+    certificate = for_authority(_builder(subject, subject, key), 0).sign(key, hashes.SHA256())
     _write(_paths(folder, name), key, certificate)
     return Authority(folder, name, key, certificate)
 
 
 def create_token_key(folder: Path) -> Pair:
     """Makes the key that signs service account tokens; the second file is the public key."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = new_key()
     pair = Pair(folder / "tokens.key", folder / "tokens.pub")
     _write_secret(pair.key, _private_bytes(key))
     public = serialization.PublicFormat.SubjectPublicKeyInfo
@@ -94,36 +93,12 @@ def _subject(common_name: str, organization: str) -> x509.Name:
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATED)
-        .not_valid_after(now + LIFETIME)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
+    return begun(subject, issuer, key, -BACKDATED, LIFETIME)
 
 
 def _issuer_key(authority: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
-
-
-def _signing_only() -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        key_cert_sign=True,
-        crl_sign=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 def _host(text: str) -> x509.GeneralName:

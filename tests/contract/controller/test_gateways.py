@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from tests.support.controller_process import free_port
 from tests.support.gateway_stream import POD_UID, SEED, AdminPort, admin_port
-from tests.support.recordings import route, table
+from tests.support.recordings import epochs, route, table
 from tests.support.records import NOW, UID, cut, record
 from typing_extensions import override
 
@@ -148,7 +148,8 @@ async def test_an_acknowledgement_wakes_whoever_waits_for_it() -> None:
     async with admin_port() as gateway, collecting(gateway.port, told=told) as collector:
         await until(lambda: acks(collector))
         assert collector.lagging("vision", "uid-digits", 2) == [POD.name]
-        gateway.stream.follow(table(route("digits", ("r1", 900), ("r2", 100), epoch=2)))
+        newer = table(route("digits", ("r1", 900), ("r2", 100), epoch=2))
+        gateway.stream.follow(newer, epochs(newer))
         await until(lambda: len(told.acknowledgements) == 2)
         assert collector.lagging("vision", "uid-digits", 2) == []
 

@@ -28,7 +28,7 @@ from plimsoll.core.names import NO_REVISION
 from plimsoll.core.plan import plan, plan_refusal
 from plimsoll.core.preflight.key import verdict_key
 from plimsoll.core.render.service import render_stable_service
-from plimsoll.core.world import Child, Failure, FailureKind, JobPod, Observed, Pod
+from plimsoll.core.world import Child, Failure, FailureKind, Gateways, JobPod, Observed, Pod, Verdict
 
 A, B = digits("a", preflight={}), digits("b", preflight={})
 OLD, NEW = revision_of(A, 1), revision_of(B, 2)
@@ -250,6 +250,37 @@ def test_what_was_said_stays_when_the_revision_serves() -> None:
     shown = written(plan(observed(with_status(B, status), *parts), NOW)).preflight
     assert shown
     assert shown.key == "earlier question"
+
+
+TENSORS = (ServedTensor(name="x", data_type=DataType.FP32, dims=[4]),)
+OF_STABLE = verdict_of(OLD, "earlier question", inputs=TENSORS, outputs=TENSORS, max_batch_size=8)
+
+
+@pytest.mark.parametrize("newest", [(), (verdict_of(NEW, KEY, Outcome.REJECTED, inputs=TENSORS, outputs=TENSORS),)])
+def test_gateways_that_start_now_are_told_the_interface_of_what_serves(newest: tuple[Child, ...]) -> None:
+    """Status has the preflight of the newest revision, or none while that is examined."""
+    parts = (*SERVING_A, *CANDIDATE, OF_STABLE, *newest)
+    status = written(plan(observed(with_status(B, STABLE_A), *parts, gateways=Gateways(ready=1)), NOW))
+    told_of = status.stable_interface
+    assert told_of
+    assert (told_of.revision, told_of.max_batch_size) == (OLD.name, 8)
+    assert [(one.name, one.data_type, one.dims) for one in told_of.inputs or ()] == [("x", DataType.FP32, [4])]
+    assert told_of.outputs == told_of.inputs
+
+
+@pytest.mark.parametrize(
+    ("owner", "of_stable", "gateways"),
+    [
+        (B, OF_STABLE, None),
+        (B, replace(OF_STABLE, inputs=()), Gateways(ready=1)),
+        (A, OF_STABLE, Gateways(ready=1)),
+    ],
+    ids=["no gateways", "nothing is known", "status.preflight says it"],
+)
+def test_nothing_is_said_twice_or_to_nobody(owner: ModelDeployment, of_stable: Verdict, gateways: Gateways) -> None:
+    parts = (*SERVING_A, *(CANDIDATE if owner is B else ()), of_stable)
+    status = written(plan(observed(with_status(owner, STABLE_A), *parts, gateways=gateways), NOW))
+    assert status.stable_interface is None
 
 
 @pytest.mark.parametrize(

@@ -350,6 +350,11 @@ def test_the_stable_revision_keeps_its_rules_while_status_speaks_of_the_next_one
     ]
 
 
+def test_a_gateway_that_starts_in_a_roll_out_has_the_rules_of_both() -> None:
+    both = replace(declared(("r1", 950), ("r2", 50)), rules=examined("r2"), stable_rules=examined("r1"))
+    assert sorted(known(follow(None, both))) == ["r1", "r2"]
+
+
 def test_rules_of_a_revision_that_was_never_routed_go_when_another_one_is_examined() -> None:
     held = follow(None, replace(declared(("r1", 1000)), rules=examined("r2")))
     assert known(follow(held, replace(declared(("r1", 1000)), rules=examined("r3")))) == ["r3"]

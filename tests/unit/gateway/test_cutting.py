@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
-from tests.support.recordings import SUCCEEDED, WALL, Sums, route, table
+from tests.support.recordings import SUCCEEDED, WALL, Sums, epochs, route, table
 from tests.support.virtual_time import run_virtually
 
 from plimsoll.api.degradation import KillAction
@@ -36,7 +36,7 @@ class Gateway:
         self.follow(routes)
 
     def follow(self, routes: RouteTable) -> None:
-        self.cutter.follow(routes)
+        self.cutter.follow(routes, epochs(routes))
         for each in routes.models.values():
             for revision in (each.stable, each.candidate):
                 if revision:

@@ -172,6 +172,18 @@ def test_the_rules_for_values() -> None:
     assert kept.rules.schema.inputs["x"].shape == (-1, 4)
 
 
+def test_the_rules_of_the_stable_revision_while_another_one_is_examined() -> None:
+    """A gateway that starts now has nothing but this status to know them from."""
+    examined = model(routing=routing(1, r1=950, r2=50), requests={"onInvalid": "Reject"})
+    interface = {key: EXAMINED[key] for key in ("revision", "inputs", "outputs", "maxBatchSize")}
+    examined["status"] |= {"preflight": {**EXAMINED, "revision": "r2"}, "stableInterface": interface}
+    kept = project_model(examined)
+    assert kept.rules
+    assert kept.stable_rules
+    assert (kept.rules.revision, kept.stable_rules.revision, kept.problem) == ("r2", "r1", "")
+    assert (kept.stable_rules.schema, kept.stable_rules.on_invalid) == (kept.rules.schema, OnInvalid.REJECT)
+
+
 def test_without_a_known_interface_there_are_no_rules() -> None:
     assert project_model(model()).rules is None
     assert with_preflight({**EXAMINED, "inputs": None}).rules is None

@@ -176,6 +176,38 @@ def test_slices_that_come_before_the_route_that_names_them() -> None:
     assert gateway.routed() == {"digits-1": (1000, ["a", "b"])}
 
 
+def test_an_epoch_is_acknowledged_when_something_is_known_of_the_pods_of_all_its_revisions() -> None:
+    """The controller leads users here when it hears that; what has no pod has a slice without any."""
+    gateway = Gateway()
+    gateway.hears(routing=routing(3, digits_1=1000, digits_2=0))
+    gateway.hears_slice("digits-1", "a")
+    gateway.book.update()
+    assert gateway.routed() == {"digits-1": (1000, ["a"]), "digits-2": (0, [])}
+    assert gateway.book.acknowledged == {}
+    gateway.hears_slice("digits-2")
+    gateway.book.update()
+    assert gateway.book.acknowledged == {"uid-of-digits": 3}
+
+
+def test_the_former_epoch_stays_acknowledged_until_then() -> None:
+    gateway = following()
+    gateway.hears(routing=routing(4, digits_2=1000, digits_3=0))
+    gateway.book.update()
+    assert gateway.routed() == {"digits-2": (1000, ["b"]), "digits-3": (0, [])}
+    assert gateway.book.acknowledged == {"uid-of-digits": 3}
+    gateway.hears_slice("digits-3")
+    gateway.book.update()
+    assert gateway.book.acknowledged == {"uid-of-digits": 4}
+
+
+def test_slices_that_go_take_no_acknowledgement_back() -> None:
+    """It is still what is followed, and a revision whose Service goes is about to leave."""
+    gateway = following()
+    gateway.book.slices.delete((TEAM, "digits-1-1"), "1000")
+    gateway.book.update()
+    assert gateway.book.acknowledged == {"uid-of-digits": 3}
+
+
 def test_a_slice_that_is_deleted_takes_its_pods_with_it() -> None:
     gateway = following()
     gateway.hears_slice("digits-1", "c", number=2)
@@ -320,4 +352,5 @@ def test_change_by_change_it_arrives_where_a_restart_would(events: list[tuple[An
     assert {name: gateway.routed(name) for name in gateway.targets.models} == {
         name: restarted.routed(name) for name in restarted.targets.models
     }
-    assert gateway.book.acknowledged == restarted.book.acknowledged
+    # What was acknowledged stays so when slices go, which a restart cannot know.
+    assert restarted.book.acknowledged.items() <= gateway.book.acknowledged.items()

@@ -12,7 +12,7 @@ from plimsoll.api.vocabulary import DataType
 from plimsoll.core.inference.answer import InferAnswer
 from plimsoll.core.inference.elements import split_texts
 from plimsoll.core.inference.request import Tensor
-from plimsoll.core.triton.tensors import ELEMENT_SIZE
+from plimsoll.core.triton.tensors import ELEMENT_CODE, ELEMENT_SIZE
 
 _ABSOLUTE: Final = 1e-5
 _RELATIVE: Final = MappingProxyType(
@@ -20,7 +20,6 @@ _RELATIVE: Final = MappingProxyType(
 )
 """Values pass within either bound, as in the preflight where the spec names no tolerance (`core.preflight.comparison`,
 which is built on numpy and not for the gateway)."""
-_CODES: Final = {DataType.FP16: "e", DataType.FP32: "f", DataType.FP64: "d"}
 _HALF: Final = 2
 
 
@@ -67,8 +66,7 @@ def _fractions(tensor: Tensor) -> Sequence[float]:
         # The upper half of FP32: the lower one is zero.
         whole = b"".join(b"\0\0" + tensor.data[at : at + _HALF] for at in range(0, len(tensor.data), _HALF))
         return struct.unpack(f"<{len(whole) // 4}f", whole)
-    code = _CODES[tensor.data_type]
-    return struct.unpack(f"<{math.prod(tensor.shape)}{code}", tensor.data)
+    return struct.unpack(f"<{math.prod(tensor.shape)}{ELEMENT_CODE[tensor.data_type]}", tensor.data)
 
 
 def _both_nan(left: float, right: float) -> bool:

@@ -12,26 +12,10 @@ from typing import Any, Final
 from plimsoll.api.vocabulary import DataType
 from plimsoll.core.inference.limits import DEFAULT, Limits
 from plimsoll.core.inference.malformed import Fault, Malformed, shown
-from plimsoll.core.triton.tensors import ELEMENT_SIZE, shape_text
+from plimsoll.core.triton.tensors import ELEMENT_CODE, ELEMENT_SIZE, shape_text
 
 _LENGTH: Final = struct.Struct("<I")
 
-CODES: Final = MappingProxyType(
-    {
-        DataType.BOOL: "?",
-        DataType.UINT8: "B",
-        DataType.UINT16: "H",
-        DataType.UINT32: "I",
-        DataType.UINT64: "Q",
-        DataType.INT8: "b",
-        DataType.INT16: "h",
-        DataType.INT32: "i",
-        DataType.INT64: "q",
-        DataType.FP32: "f",
-        DataType.FP64: "d",
-    }
-)
-"""Codes of `struct`, of the types whose elements have a form in JSON and a size."""
 _NUMBERS: Final = frozenset({int, float})
 _NOTHING: Final = MappingProxyType[DataType, Any]({DataType.BOOL: False, DataType.BYTES: ""})
 
@@ -83,7 +67,7 @@ def whole_numbers(values: Sequence[int], name: str, data_type: DataType) -> byte
         Malformed: One is out of range.
     """
     try:
-        return struct.pack(f"<{len(values)}{CODES[data_type]}", *values)
+        return struct.pack(f"<{len(values)}{ELEMENT_CODE[data_type]}", *values)
     except struct.error:
         least, most = _range(data_type)
         position, value = next((at, value) for at, value in enumerate(values) if not least <= value <= most)
@@ -155,7 +139,7 @@ def _check_texts(data: bytes, name: str, shape: tuple[int, ...], count: int) -> 
 def _fractions(flat: list[Any], name: str, data_type: DataType) -> bytes:
     _expect(flat, _NUMBERS, name, "a number")
     try:
-        return struct.pack(f"<{len(flat)}{CODES[data_type]}", *flat)
+        return struct.pack(f"<{len(flat)}{ELEMENT_CODE[data_type]}", *flat)
     except OverflowError:
         position = next(at for at, value in enumerate(flat) if not _fits_single(value))
         message = f"Input {shown(name)}, element {position}: {flat[position]:.6g} is beyond the range of {data_type}."

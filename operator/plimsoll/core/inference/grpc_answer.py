@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from plimsoll.core.inference import grpc_parts, protobuf
+from plimsoll.core.inference import grpc_parts
 from plimsoll.core.inference.answer import InferAnswer
 from plimsoll.core.inference.limits import DEFAULT, Limits
-from plimsoll.core.inference.malformed import Fault, Malformed
 from plimsoll.core.inference.protobuf import written
 
 _MODEL, _VERSION, _ID, _PARAMETERS, _OUTPUTS, _RAW = 1, 2, 3, 4, 5, 6
@@ -21,10 +20,8 @@ def read_grpc_answer(message: bytes, limits: Limits = DEFAULT) -> InferAnswer:
     Raises:
         Malformed: It cannot be read.
     """
-    if len(message) > limits.body_bytes:
-        raise Malformed(Fault.TOO_LARGE, f"A message may have {limits.body_bytes} bytes; it has {len(message)}.")
     bounds = {_MODEL: 1, _VERSION: 1, _PARAMETERS: limits.parameters, _OUTPUTS: limits.tensors, _RAW: limits.tensors}
-    values = protobuf.gathered(memoryview(message), bounds, limits.fields)
+    values = grpc_parts.fields_of(message, bounds, limits)
     outputs = grpc_parts.tensors_of(values[_OUTPUTS], values[_RAW], limits)
     model, version = (grpc_parts.text_of(values[part], "model", limits) for part in (_MODEL, _VERSION))
     return InferAnswer(model, version, outputs, grpc_parts.values_of(values[_PARAMETERS], limits))

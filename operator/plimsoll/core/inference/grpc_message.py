@@ -22,11 +22,9 @@ def read_grpc(message: bytes, limits: Limits = DEFAULT) -> InferRequest:
     Raises:
         Malformed: It cannot be read.
     """
-    if len(message) > limits.body_bytes:
-        raise Malformed(Fault.TOO_LARGE, f"A message may have {limits.body_bytes} bytes; it has {len(message)}.")
     repeated = dict.fromkeys((_INPUTS, _OUTPUTS, _RAW), limits.tensors)
     bounds = {_MODEL: 1, _VERSION: 1, _ID: 1, _PARAMETERS: limits.parameters, **repeated}
-    values = protobuf.gathered(memoryview(message), bounds, limits.fields)
+    values = grpc_parts.fields_of(message, bounds, limits)
     grpc_parts.text_of(values[_MODEL], "name of the model", limits)
     request_id = grpc_parts.text_of(values[_ID], "id", limits)
     version = grpc_parts.text_of(values[_VERSION], "version", limits)

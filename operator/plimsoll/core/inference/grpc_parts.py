@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -21,6 +22,22 @@ _ENTRY: Final = MappingProxyType({_KEY: 1, _VALUE: 1})
 _CHOICE: Final = MappingProxyType(dict.fromkeys((_BOOL, _INT64, _STRING, _DOUBLE, _UINT64), 1))
 _DOUBLE_FORM: Final = struct.Struct("<d")
 _MOST_INT64: Final = (1 << 63) - 1
+
+
+def fields_of(message: bytes, bounds: Mapping[int, int], limits: Limits) -> dict[int, list[protobuf.Value]]:
+    """Returns the fields of a request or an answer that are wanted, by number.
+
+    Args:
+        message: After decompression, without gRPC's frame.
+        bounds: How often each may occur.
+        limits: How much is read.
+
+    Raises:
+        Malformed: It is too long or no protobuf, or a field occurs more often.
+    """
+    if len(message) > limits.body_bytes:
+        raise Malformed(Fault.TOO_LARGE, f"A message may have {limits.body_bytes} bytes; it has {len(message)}.")
+    return protobuf.gathered(memoryview(message), bounds, limits.fields)
 
 
 def tensors_of(values: list[protobuf.Value], raw: list[protobuf.Value], limits: Limits) -> tuple[Tensor, ...]:

@@ -13,6 +13,7 @@ from plimsoll.core.inference import elements, json_parts, parts
 from plimsoll.core.inference.answer import InferAnswer
 from plimsoll.core.inference.limits import DEFAULT, Limits
 from plimsoll.core.inference.request import InferRequest, Tensor
+from plimsoll.core.triton.tensors import ELEMENT_CODE
 
 
 def read_http_answer(body: bytes, header_length: int | None = None, limits: Limits = DEFAULT) -> InferAnswer:
@@ -82,7 +83,7 @@ def json_values(tensor: Tensor) -> list[Any] | None:
         case DataType.FP16 | DataType.BF16:
             return None
         case _:
-            values = list(struct.unpack(f"<{math.prod(tensor.shape)}{elements.CODES[tensor.data_type]}", tensor.data))
+            values = list(struct.unpack(f"<{math.prod(tensor.shape)}{ELEMENT_CODE[tensor.data_type]}", tensor.data))
     if tensor.data_type in {DataType.FP32, DataType.FP64} and not all(map(math.isfinite, values)):
         return None
     return values

@@ -39,6 +39,7 @@ class Declared:
         rules: What it makes of the interface in `status.preflight`; None where that has none, or none that can be read.
         ladder: What becomes of requests that the model should not, or cannot, answer.
         confidence: `spec.requests.confidence`; None where there is none, or none that can be read.
+        stable_rules: As `rules`, of the interface in `status.stableInterface`: of a revision that was examined before.
     """
 
     uid: str
@@ -51,6 +52,7 @@ class Declared:
     rules: Rules | None = None
     ladder: Ladder = NO_LADDER
     confidence: ConfidencePolicy | None = None
+    stable_rules: Rules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Held:
         stable, candidate: As the routing names them.
         limits: As the spec states them.
         cache: Last `spec.cache`. One that cannot be read is none: nothing is kept by mistake.
-        rules: Of the revision that was examined last, and of routed ones that were before: status has but one.
+        rules: Of the revision that was examined last, of the stable one, and of routed ones that were before.
         ladder, confidence: As the spec states them.
     """
 
@@ -137,8 +139,9 @@ def follow(held: Held | None, declared: Declared) -> Held:
 
 def _rules(held: Held, declared: Declared) -> tuple[Rules, ...]:
     known = {rules.revision: rules.under(declared.checks) for rules in held.rules if rules.revision in held.revisions}
-    if declared.rules is not None:
-        known[declared.rules.revision] = declared.rules
+    for rules in (declared.stable_rules, declared.rules):
+        if rules is not None:
+            known[rules.revision] = rules
     return tuple(known.values())
 
 

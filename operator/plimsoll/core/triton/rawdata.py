@@ -5,28 +5,11 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
-from types import MappingProxyType
 from typing import Any, Final
 
 from plimsoll.api.vocabulary import DataType
-from plimsoll.core.triton.tensors import ELEMENT_SIZE
+from plimsoll.core.triton.tensors import ELEMENT_CODE, ELEMENT_SIZE
 
-_CODES: Final = MappingProxyType(
-    {
-        DataType.BOOL: "?",
-        DataType.UINT8: "B",
-        DataType.UINT16: "H",
-        DataType.UINT32: "I",
-        DataType.UINT64: "Q",
-        DataType.INT8: "b",
-        DataType.INT16: "h",
-        DataType.INT32: "i",
-        DataType.INT64: "q",
-        DataType.FP16: "e",
-        DataType.FP32: "f",
-        DataType.FP64: "d",
-    }
-)
 # Small, different values: constant inputs can make a normalisation divide by zero.
 _FLOAT_PATTERN: Final = tuple(step / 100 for step in range(1, 98))
 
@@ -43,7 +26,7 @@ def encode(values: Any, data_type: DataType) -> bytes:
     try:
         if data_type is DataType.BF16:
             return b"".join(struct.pack("<f", _number(value))[2:] for value in flat)
-        return struct.pack(f"<{len(flat)}{_CODES[data_type]}", *(_element(value, data_type) for value in flat))
+        return struct.pack(f"<{len(flat)}{ELEMENT_CODE[data_type]}", *(_element(value, data_type) for value in flat))
     except (struct.error, OverflowError) as error:
         raise ValueError(f"a value does not fit {data_type} ({error})") from error
 

@@ -30,6 +30,23 @@ ELEMENT_SIZE: Final = MappingProxyType(
         DataType.BF16: 2,
     }
 )
+# What `struct` calls an element; it knows neither BF16 nor BYTES.
+ELEMENT_CODE: Final = MappingProxyType(
+    {
+        DataType.BOOL: "?",
+        DataType.UINT8: "B",
+        DataType.UINT16: "H",
+        DataType.UINT32: "I",
+        DataType.UINT64: "Q",
+        DataType.INT8: "b",
+        DataType.INT16: "h",
+        DataType.INT32: "i",
+        DataType.INT64: "q",
+        DataType.FP16: "e",
+        DataType.FP32: "f",
+        DataType.FP64: "d",
+    }
+)
 
 
 def config_type(data_type: DataType) -> str:

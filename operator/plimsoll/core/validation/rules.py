@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from plimsoll.api.preflight_status import PreflightStatus
+from plimsoll.api.preflight_status import Interface, PreflightStatus
 from plimsoll.api.requests_validation import InputChecks, OnInvalid, OnInvalidOutput
 from plimsoll.core.inference.request import InferRequest
 from plimsoll.core.validation.decision import Decision, decided
@@ -48,12 +48,12 @@ class Rules:
         )
 
 
-def rules_of(spec: InputChecks | None, status: PreflightStatus | None) -> Rules | None:
-    """Returns the rules for the revision that was examined last; None where its interface is not known.
+def rules_of(spec: InputChecks | None, status: PreflightStatus | Interface | None) -> Rules | None:
+    """Returns the rules for the revision that status speaks of; None where its interface is not known.
 
     Args:
         spec: `spec.requests`; None where it is absent, which leaves the defaults.
-        status: `status.preflight`.
+        status: `status.preflight`, or `status.stableInterface`.
     """
     schema = schema_of(status) if status is not None else None
     if status is None or schema is None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from plimsoll.api.preflight_status import MAX_TENSORS, PreflightStatus, TensorStatus
+from plimsoll.api.preflight_status import MAX_TENSORS, Interface, PreflightStatus, TensorStatus
 from plimsoll.api.requests_validation import InputChecks, NotFinite, signed_value
 from plimsoll.api.vocabulary import DataType
 
@@ -74,7 +74,7 @@ class Checks:
 _NOTHING = Check()
 
 
-def schema_of(status: PreflightStatus) -> Schema | None:
+def schema_of(status: PreflightStatus | Interface) -> Schema | None:
     """Returns the interface that a preflight found; None where it found none, and nothing can be checked."""
     if not status.inputs or not status.outputs:
         return None
