@@ -16,17 +16,19 @@ from urllib.parse import urlsplit
 
 import grpc
 import pytest
-from tests.support.http_gateway import Answer, Gateway, gateway, infer
+from tests.support.http_gateway import Answer, Gateway, gateway, infer, pods
 from tests.support.inference import taking
 from tests.support.looked import rules
 from tests.support.planted_models import plant
+from tests.support.unsure import On, judged
 from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc import service_pb2_grpc as rpc
 
+from plimsoll.api.confidence import OnLow
 from plimsoll.api.vocabulary import DataType
 from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.core.records.outcome import Outcome
-from plimsoll.core.routing.table import Endpoint
+from plimsoll.core.routing.table import Endpoint, RevisionRoute
 from plimsoll.core.validation.rules import Rules
 from plimsoll.gateway.http2.connection import as_protocol
 from plimsoll.gateway.http2.listener import GrpcListener
@@ -143,6 +145,28 @@ async def test_what_is_filled_in_is_what_triton_gets(triton: LocalTriton) -> Non
         assert (answer.status, json.loads(answer.body)) == (200, json.loads(wanted.body))
         filled, _ = await both.over_grpc(1, nan, 3, 4)
         assert filled == (await both.over_grpc(1, 7, 3, 4))[0]
+
+
+@pytest.mark.parametrize(
+    ("best", "header", "outcome"),
+    [(0.4, None, Outcome.SUCCEEDED), (0.39, "abstained", Outcome.ABSTAINED)],
+    ids=["as sure as is wanted", "a little less"],
+)
+async def test_a_low_answer_is_withheld_in_every_form(
+    best: float, header: str | None, outcome: Outcome, triton: LocalTriton
+) -> None:
+    """The model doubles its inputs, and 0.8 is enough."""
+    async with before(triton) as both:
+        both.http.targets.apply(judged(On(OnLow.ABSTAIN), RevisionRoute("r1", 1000, pods(["127.0.0.1"]))))
+        in_json, in_binary = await both.over_http(best, 0, 0, 0), await both.in_binary(best, 0, 0, 0)
+        assert [one.field("x-plimsoll-confidence") for one in (in_json, in_binary)] == [header] * 2
+        answer, metadata = await both.over_grpc(best, 0, 0, 0)
+        assert metadata.get("x-plimsoll-confidence") == header
+        if header:
+            said = {"model_name": "digits", "model_version": "1", "parameters": {"abstained": True}, "outputs": []}
+            assert [json.loads(one.body) for one in (in_json, in_binary)] == [said] * 2
+            assert (answer.parameters["abstained"].bool_param, len(answer.outputs)) == (True, 0)
+        assert both.outcomes() == [outcome] * 3
 
 
 async def test_what_is_refused_never_reaches_triton(triton: LocalTriton) -> None:

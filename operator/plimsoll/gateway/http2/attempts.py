@@ -214,10 +214,7 @@ class Attempts(Call):
         wanted = look.unsure(revision)
         if wanted is OnLow.ABSTAIN and look.answer is not None:
             self._detach_pod()
-            message = look.answer.abstention()
-            self.holding = False
-            look.let_go()
-            self.give(message, Outcome.ABSTAINED)
+            self.give(look.answer.abstention(), Outcome.ABSTAINED)
             return True
         return wanted is OnLow.FALLBACK
 

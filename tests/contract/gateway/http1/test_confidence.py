@@ -196,6 +196,16 @@ async def test_what_cannot_be_judged_passes_and_says_so(why: str, sent: bytes, r
         assert results(subject) == {result: 1}
 
 
+async def test_a_success_that_is_no_answer_of_the_protocol_is_not_judged() -> None:
+    async with (
+        scripted(saying(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n")) as server,
+        gateway(port=server.port) as subject,
+    ):
+        follow(subject, On(OnLow.ABSTAIN), server.ip)
+        assert told(await subject.ask(asking())) == (202, None)
+        assert results(subject) == {}
+
+
 async def test_failures_and_calls_without_tensors_are_not_judged() -> None:
     async with scripted(saying(FAILS)) as server, gateway(port=server.port) as subject:
         follow(subject, On(OnLow.ABSTAIN), server.ip)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 import grpc
 import numpy as np
@@ -16,6 +17,8 @@ from tests.support.unsure import KEPT, On, judged
 from tritonclient.grpc import service_pb2 as pb
 
 from plimsoll.api.confidence import OnLow
+from plimsoll.api.degradation import KillSwitch
+from plimsoll.core.kill_switch.policy import kill_policy_of
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.validation.outputs import HELD_BYTES
 
@@ -120,6 +123,31 @@ async def test_fallback_has_the_other_model_answer_the_same_call(values: tuple[f
         assert (second.outcomes, second.exempt, second.rescues) == ([Outcome.SUCCEEDED] * 3, 3, 0)
         assert results(on) == {"fallback": 3}
         assert on.gateway.outstanding == 0
+
+
+async def test_an_answer_that_is_not_given_takes_nothing_from_the_window_of_the_one_that_is() -> None:
+    async with stage("a", "b") as on:
+        follow(on, OnLow.FALLBACK, saying(*[0.1] * (HELD_BYTES // 4 - 100)), small=["b"])
+        long = saying(*[0.1] * on.gateway.board.limits.upstream_window, model="small")  # four windows
+        on.pods["b"].says = long
+        async with asyncio.timeout(20):
+            assert (await ask(on))[0] == long(asking())
+
+
+async def test_for_the_kill_switch_an_answer_that_another_model_gave_in_its_place_is_an_answer() -> None:
+    """The switch trips at 20 % of at least 10: 2 failures after 9 low answers are less, 3 are more."""
+    async with stage("a", "b") as on:
+        follow(on, OnLow.FALLBACK, saying(*LOW), small=["b"])
+        on.pods["b"].says = saying(*SURE, model="small")
+        route = on.gateway.board.targets.models["digits"].route
+        kill = kill_policy_of(KillSwitch(error_rate="20%", window="10m", min_requests=10))
+        on.gateway.board.targets.follow(replace(route, epoch=9, ladder=replace(route.ladder, kill=kill)))
+        for _ in range(9):
+            await ask(on)
+        for tripped in [False, False, True]:
+            on.pods["a"].fails = [(grpc.StatusCode.INTERNAL, "boom")]
+            await refused(on.stub.ModelInfer(asking()))
+            assert bool(on.gateway.switches.trips()) is tripped
 
 
 async def test_where_no_other_model_can_answer_the_answer_passes_flagged() -> None:
