@@ -77,7 +77,7 @@ class Inspected:
         how: What the cache did for it; empty where it was not asked.
     """
 
-    __slots__ = ("_cache", "_call", "_errand", "_inspection", "_key", "_request", "exempt", "how", "said")
+    __slots__ = ("_cache", "_call", "_errand", "_inspection", "_kept", "_key", "_request", "exempt", "how", "said")
 
     def __init__(self, inspection: Inspection, call: Looked) -> None:
         self._inspection = inspection
@@ -85,6 +85,7 @@ class Inspected:
         self._request: InferRequest | None = None
         self._cache = inspection.cache  # Kept to the end: another one may take its place meanwhile.
         self._errand: Errand | None = None
+        self._kept: Answer | None = None
         self._key: bytes | None = None
         self.exempt = False
         self.said = ""
@@ -146,6 +147,7 @@ class Inspected:
         if isinstance(found, Answer):
             return self._call.give(found, request, HIT)
         self._errand = found
+        self._kept = found.kept
         self.how = RECHECK if found.kept is not None else MISS
         return False
 
@@ -235,8 +237,18 @@ class Inspected:
         if errand is not None and self._cache is not None:
             self._cache.failed(errand)
 
+    def kept_instead(self) -> tuple[Answer, InferRequest] | None:
+        """Returns the answer that was to be checked, and what is asked: the check failed, as a hit could not have."""
+        kept, self._kept = self._kept, None
+        if kept is None or self._request is None:
+            return None
+        self.failed()
+        self.how = HIT
+        return kept, self._request
+
     def over(self, *, cancelled: bool) -> None:
         """The request has ended; `cancelled` by its client."""
+        self._kept = None
         errand, self._errand = self._errand, None
         key, self._key = self._key, None
         cache = self._cache

@@ -139,7 +139,7 @@ def _figures(cache: ModelCache) -> CacheFigures:
     counts = cache.counts
     return CacheFigures(
         {"hit": counts.hits, "shared": counts.shared, "miss": counts.misses},
-        {"begun": counts.rechecked, "different": counts.mismatched},
+        {"begun": counts.rechecked, "different": counts.mismatched, "failed": counts.unchecked},
         counts.served_bytes,
         counts.saved_s,
         cache.held_bytes,

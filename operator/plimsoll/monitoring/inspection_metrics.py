@@ -16,7 +16,8 @@ class CacheFigures:
 
     Attributes:
         lookups: By what came of them: hit, shared, miss.
-        rechecks: Hits that were sent to the model all the same: begun, and of these different: it gave another answer.
+        rechecks: Hits that were sent to the model all the same: begun, and of these different: it gave another answer;
+            and failed: it gave none to compare.
         served_bytes: Outputs that it did not have to compute.
         saved_s: What it would have taken for them, in seconds.
         held_bytes: Memory that answers take now.
@@ -87,7 +88,7 @@ def _cache(caches: Mapping[str, CacheFigures]) -> Iterable[Metric]:
     )
     rechecks = CounterMetricFamily(
         "plimsoll_gateway_cache_rechecks",
-        "Hits that were computed all the same: begun, and of these different, of which there should be none.",
+        "Hits that were computed all the same: begun, of these different, of which there should be none, and failed.",
         labels=["model", "result"],
     )
     served = CounterMetricFamily(

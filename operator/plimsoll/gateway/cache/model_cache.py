@@ -20,6 +20,7 @@ class Counts:
         misses: Sent to the model.
         rechecked: Of the hits, those that were sent to the model all the same.
         mismatched: Of these, those that got another answer.
+        unchecked: Of these, those that got none to compare: the model failed.
         served_bytes: Outputs that the model did not have to compute.
         saved_s: What the model would have taken for them, in seconds.
     """
@@ -29,6 +30,7 @@ class Counts:
     misses: int = 0
     rechecked: int = 0
     mismatched: int = 0
+    unchecked: int = 0
     served_bytes: int = 0
     saved_s: float = 0.0
 
@@ -114,6 +116,8 @@ class ModelCache:
         """Keeps nothing; a failure that was stored would be repeated for as long as the answer lives."""
         if errand.kept is None:
             self._flights.failed(errand.key)
+        else:
+            self.counts.unchecked += 1
 
     def abandoned(self, errand: Errand) -> None:
         """Lets the next request that waits do the errand."""

@@ -177,20 +177,24 @@ class Look:
 
     def give(self, answer: Answer, request: InferRequest, how: How) -> bool:
         """Answers it with what is kept."""
-        written = write_http_answer(answer.value, request)
+        written = self._written(answer, request)
         if written is None:
             return False
+        self.request.how = how
+        self._exchange.give(*written)
+        return True
+
+    def _written(self, answer: Answer, request: InferRequest) -> tuple[AnswerHead, bytes] | None:
+        written = write_http_answer(answer.value, request)
+        if written is None:
+            return None
         body, length = written
         kind = b"application/json" if length is None else b"application/octet-stream"
         head = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ncontent-length: %d\r\n" % (kind, len(body))
         if length is not None:
             head += b"inference-header-content-length: %d\r\n" % length
-        self.request.how = how
         head += f"{REVISION_HEADER}: {self._revision.name}\r\n".encode()
-        self._exchange.give(
-            AnswerHead(200, len(body), keep_alive=True, forward=head + b"\r\n", informational=False), body
-        )
-        return True
+        return AnswerHead(200, len(body), keep_alive=True, forward=head + b"\r\n", informational=False), body
 
     def mismatched(self) -> None:
         """Counts that the revision gave another answer than was kept of it."""
@@ -281,6 +285,11 @@ class Look:
     def is_hit(self) -> bool:
         """It was answered from the store."""
         return self.request.how == HIT
+
+    def kept_instead(self) -> tuple[AnswerHead, bytes] | None:
+        """Returns the answer that this request was to check, where the check failed; None where it is no check."""
+        kept = self.request.kept_instead()
+        return self._written(*kept) if kept is not None else None
 
     # ---- the end -------------------------------------------------------------------------------------------------
 

@@ -5,8 +5,11 @@ The lower half of an `Exchange`: from the moment a pod is known. It speaks to th
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from plimsoll.core.records.grpc_status import Status, may_succeed_elsewhere, outcome_of
 from plimsoll.core.records.outcome import Outcome
+from plimsoll.gateway.http2 import refusals
 from plimsoll.gateway.http2.call import Call
 from plimsoll.gateway.http2.heads import ResponseHead
 from plimsoll.gateway.http2.look import Look
@@ -65,6 +68,8 @@ class Attempts(Call):
         caller = self._caller
         if caller is None:
             return
+        if ended and self.holding and self._stands_by(outcome_of(None)):
+            return
         if self.holding:
             self._hold(payload, ended=ended)
         else:
@@ -114,6 +119,8 @@ class Attempts(Call):
     def broken(self, message: str) -> None:
         """The attempt failed without an answer."""
         self._pod = None
+        if self._stands_by(Outcome.BROKEN):
+            return
         if not self.second_attempt(Outcome.BROKEN, is_broken=True):
             self._record(Outcome.BROKEN)
             self._refuse(Status.UNAVAILABLE, message)
@@ -157,8 +164,31 @@ class Attempts(Call):
         self.go_to(endpoint)
         return True
 
+    @override
+    def _stands_by(self, outcome: Outcome) -> bool:
+        kept = self._look.kept_instead() if self._look is not None and not self.answered else None
+        if kept is None:
+            return False
+        self._detach_pod()
+        self._end_arrival(outcome)
+        self._release()
+        self.holding = False
+        self.give(kept)
+        return True
+
+    def give(self, data: bytes) -> None:
+        """Answers it with a message that no pod was asked for now."""
+        caller = self._caller
+        if caller is not None:
+            self._begin_answer(refusals.HEAD)
+            caller.connection.send_data(caller, data, ended=False)
+            caller.connection.send_trailers(caller, refusals.SUCCESS)
+        self._finish(Outcome.SUCCEEDED)
+
     # ---- the answer
     def _answer_of_one_head(self, head: ResponseHead) -> None:
+        if self._stands_by(outcome_of(head.grpc_status, head.message)):
+            return
         if may_succeed_elsewhere(head.grpc_status):
             self._detach_pod()
             if self.second_attempt(outcome_of(head.grpc_status, head.message), is_broken=False):
@@ -215,9 +245,13 @@ class Attempts(Call):
             if not why:
                 return False
             self._detach_pod()
+            if self._stands_by(Outcome.INVALID_OUTPUT):
+                return True
             if not self.second_attempt(Outcome.INVALID_OUTPUT, is_broken=False):
                 self._record(Outcome.INVALID_OUTPUT)
                 self._refuse(Status.INTERNAL, why)
+            return True
+        if outcome is not Outcome.SUCCEEDED and self._stands_by(outcome):
             return True
         if not may_succeed_elsewhere(head.grpc_status):
             return False

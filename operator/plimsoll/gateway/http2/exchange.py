@@ -132,7 +132,10 @@ class Exchange(Attempts):
 
     @override
     def shed(self, message: str, retry_after_s: int = 1) -> None:
-        """Has another model answer where that is wanted and possible; else refuses it for want of a pod."""
+        """Gives what is kept, or has another model answer, where that is wanted and possible; else refuses it."""
+        model = self._model
+        if model is not None and model.diversion is None and self._stands_by(Outcome.SHED):
+            return
         if not self._stands_in():
             super().shed(message, retry_after_s)
 
@@ -174,15 +177,6 @@ class Exchange(Attempts):
         """Ends it as the client's fault."""
         self._record(Outcome.CLIENT_FAULT)
         self._refuse(Status.INVALID_ARGUMENT, message)
-
-    def give(self, data: bytes) -> None:
-        """Answers it with a message that no pod was asked for now."""
-        caller = self._caller
-        if caller is not None:
-            self._begin_answer(refusals.HEAD)
-            caller.connection.send_data(caller, data, ended=False)
-            caller.connection.send_trailers(caller, refusals.SUCCESS)
-        self._finish(Outcome.SUCCEEDED)
 
     def mismatched(self) -> None:
         """Counts that the revision gave another answer than was kept of it."""

@@ -234,6 +234,11 @@ class Look:
         """It was answered from the store."""
         return self.request.how == HIT
 
+    def kept_instead(self) -> bytes | None:
+        """Returns the answer that this call was to check, where the check failed; None where it is no check."""
+        kept = self.request.kept_instead()
+        return framed(write_grpc_answer(kept[0].value, kept[1].id)) if kept is not None else None
+
     # ---- the end
     def elsewhere(self, revision: RevisionRoute) -> None:
         """This revision answers in place of the one that was tossed; under its own name others ask for its answers."""
