@@ -15,7 +15,7 @@ class CacheFigures:
     """One model's cache since the process started.
 
     Attributes:
-        lookups: By what came of them: hit, shared, miss.
+        lookups: By what came of them: hit, remote (from the store that gateways share), shared, miss.
         rechecks: Hits that were sent to the model all the same: begun, and of these different: it gave another answer;
             and failed: it gave none to compare.
         served_bytes: Outputs that it did not have to compute.
@@ -83,7 +83,7 @@ class InspectionMetrics(Collector):
 def _cache(caches: Mapping[str, CacheFigures]) -> Iterable[Metric]:
     lookups = CounterMetricFamily(
         "plimsoll_gateway_cache_lookups",
-        "Requests that were looked up, by result; hits and shared ones among all are the hit ratio.",
+        "Requests that were looked up, by result; all but misses are the hit ratio.",
         labels=["model", "result"],
     )
     rechecks = CounterMetricFamily(

@@ -148,6 +148,10 @@ class Exchange(Attempts):
         """Returns the request, head and body; None where it is not at hand."""
         return b"".join(self._sent) if self.complete and self._replayable else None
 
+    def time_left_s(self) -> float:
+        """Returns how long the client still waits, in seconds; infinite where it does not say."""
+        return self._patience.time_left_s()
+
     # ---- within ------------------------------------------------------------------------------------------------------
 
     def _route(self, call: Call) -> None:

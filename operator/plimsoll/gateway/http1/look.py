@@ -66,6 +66,9 @@ class Inspectable(Protocol):
     def whole_request(self) -> bytes | None:
         """Returns the request, head and body; None where it is not at hand."""
 
+    def time_left_s(self) -> float:
+        """Returns how long the client still waits, in seconds; infinite where it does not say."""
+
 
 class Look:
     """One request's.
@@ -215,6 +218,10 @@ class Look:
         message = self._exchange.whole_request()
         found = _SHAPE.search(message, len(head.forward)) if message is not None else None
         return int(found[1]) if found is not None else None
+
+    def time_left_s(self) -> float:
+        """Returns how long the client still waits, in seconds; infinite where it does not say."""
+        return self._exchange.time_left_s()
 
     # ---- the answer ----------------------------------------------------------------------------------------------
 

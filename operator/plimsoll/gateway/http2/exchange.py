@@ -8,6 +8,8 @@ The request's bytes are kept until the answer begins, as far as the limits allow
 
 from __future__ import annotations
 
+import math
+
 from typing_extensions import override
 
 from plimsoll.core.records.grpc_status import Status
@@ -193,3 +195,8 @@ class Exchange(Attempts):
         if caller is not None:
             self._credited += size
             caller.connection.credit(caller, size)
+
+    def time_left_s(self) -> float:
+        """Returns how long the client still waits, in seconds; infinite where it does not say."""
+        left_s = self._head.time_left_s(self.started_at, self._board.clock())
+        return left_s if left_s is not None else math.inf

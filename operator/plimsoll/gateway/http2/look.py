@@ -56,6 +56,9 @@ class Inspectable(Protocol):
     def credit_request(self, size: int) -> None:
         """Lets the client send more, though nobody has these bytes yet."""
 
+    def time_left_s(self) -> float:
+        """Returns how long the client still waits, in seconds; infinite where it does not say."""
+
 
 class Look:
     """One call's.
@@ -180,6 +183,10 @@ class Look:
             return first_size(data[_PREFIX_BYTES:]) if data and not data[0] and len(data) <= _SMALL_BYTES else None
         except Malformed:
             return None
+
+    def time_left_s(self) -> float:
+        """Returns how long the client still waits, in seconds; infinite where it does not say."""
+        return self._call.time_left_s()
 
     # ---- the answer
     def sent(self) -> None:
