@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from plimsoll.api.base import Duration, Quantity, parse_duration
 from plimsoll.api.v1alpha1 import Accelerator
-from plimsoll.core.fleet.observed import FleetSettings, Guarding
+from plimsoll.core.cache.remote_address import address_of
+from plimsoll.core.fleet.observed import FleetSettings, Guarding, SharedCache
 from plimsoll.core.snapshot import Defaults
 from plimsoll.settings import LogLevel, Settings, parse_settings
 
@@ -66,6 +67,28 @@ class GatewayAuthSettings(Settings):
     secret_name: str = ""
 
 
+class GatewayRedisSettings(Settings):
+    """A store that gateways share, Redis or Valkey; none without a URL."""
+
+    url: str = ""
+    secret_name: str = ""
+    ca_secret_name: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.secret_name or self.ca_secret_name) and not self.url:
+            raise ValueError("must have url, which secretName and caSecretName add to")
+        if self.url and not address_of(self.url).tls and self.ca_secret_name:
+            raise ValueError("must have a url with rediss:// where caSecretName names its authority")
+        return self
+
+
+class GatewayCacheSettings(Settings):
+    """Where gateways keep answers, beside each one's own memory."""
+
+    redis: GatewayRedisSettings = GatewayRedisSettings()
+
+
 class GatewaySettings(Settings):
     """Gateways of each namespace: replicas <= maxReplicas."""
 
@@ -81,6 +104,7 @@ class GatewaySettings(Settings):
     image_pull_secrets: list[str] = Field(default=[])
     tls: GatewayTlsSettings = GatewayTlsSettings()
     auth: GatewayAuthSettings = GatewayAuthSettings()
+    cache: GatewayCacheSettings = GatewayCacheSettings()
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -96,6 +120,12 @@ class GatewaySettings(Settings):
         return Guarding(
             self.tls.secret_name, self.tls.client_ca_secret_name, self.tls.plain_text, self.auth.secret_name
         )
+
+    @property
+    def shared_cache(self) -> SharedCache:
+        """Where gateways keep answers for one another."""
+        redis = self.cache.redis
+        return SharedCache(redis.url, redis.secret_name, redis.ca_secret_name)
 
 
 class ControllerConfig(Settings):
@@ -147,6 +177,7 @@ class ControllerConfig(Settings):
             image_pull_secrets=tuple(gateway.image_pull_secrets),
             log_level=self.log_level.value,
             guarding=gateway.guarding,
+            cache=gateway.shared_cache,
         )
 
 

@@ -17,6 +17,7 @@ from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import NO_SAY, Endpoint, ModelRoute, RevisionRoute, RouteTable
 from plimsoll.core.validation.rules import Rules
 from plimsoll.gateway.access import Access
+from plimsoll.gateway.cache.store import Remote
 from plimsoll.gateway.doors import Door
 from plimsoll.gateway.http2.connection import as_protocol
 from plimsoll.gateway.http2.limits import Limits
@@ -97,6 +98,7 @@ async def running_gateway(
     tick_s: float = 0.05,
     door: Door | None = None,
     access: Access | None = None,
+    remote_of: Callable[[str], Remote] | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serves these routes, whose pods listen on these ports of the loopback."""
     recorders: dict[str, Recorded] = {}
@@ -105,7 +107,7 @@ async def running_gateway(
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: as_protocol(connection), endpoint.ip, ports[endpoint.pod])
 
-    looked = Looked()
+    looked = Looked(remote_of)
     switches = KillSwitches(time.monotonic)
     targets = Targets(
         lambda _, revision: recorders.setdefault(revision, Recorded()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from tritonclient.grpc import service_pb2_grpc as rpc
 
 from plimsoll.core.routing.table import RouteTable
 from plimsoll.gateway.access import Access
+from plimsoll.gateway.cache.store import Remote
 from plimsoll.gateway.doors import Door
 from plimsoll.gateway.http2.limits import Limits
 
@@ -38,12 +39,15 @@ async def stage(
     door: Door | None = None,
     credentials: grpc.ChannelCredentials | None = None,
     access: Access | None = None,
+    remote_of: Callable[[str], Remote] | None = None,
 ) -> AsyncIterator[Stage]:
     options = [*UNLIMITED, *([("grpc.default_authority", host)] if host else [])]
     async with running_pods(*pods) as running:
         ports = {name: pod.port for name, pod in running.items()}
         async with (
-            running_gateway(routes or table(revision("r1", *pods)), ports, limits, door=door, access=access) as gateway,
+            running_gateway(
+                routes or table(revision("r1", *pods)), ports, limits, door=door, access=access, remote_of=remote_of
+            ) as gateway,
             channel_to(gateway.address, options, credentials) as channel,
         ):
             yield Stage(gateway, running, rpc.GRPCInferenceServiceStub(channel), channel)

@@ -19,6 +19,7 @@ from plimsoll.core.routing.limits import RequestLimits
 from plimsoll.core.routing.table import NO_SAY, Endpoint, ModelRoute, RevisionRoute, RouteTable
 from plimsoll.core.validation.rules import Rules
 from plimsoll.gateway.access import Access
+from plimsoll.gateway.cache.store import Remote
 from plimsoll.gateway.doors import Door
 from plimsoll.gateway.http1.limits import Limits
 from plimsoll.gateway.http1.listener import Listener
@@ -160,11 +161,16 @@ class Client:
 
 @asynccontextmanager
 async def gateway(
-    limits: Limits | None = None, *, port: int, door: Door | None = None, access: Access | None = None
+    limits: Limits | None = None,
+    *,
+    port: int,
+    door: Door | None = None,
+    access: Access | None = None,
+    remote_of: Callable[[str], Remote] | None = None,
 ) -> AsyncIterator[Gateway]:
     """Runs while the context lasts; `port` is the one of the model servers."""
     records: dict[str, Recorded] = {}
-    looked = Looked()
+    looked = Looked(remote_of)
     switches = KillSwitches(time.monotonic)
     targets = Targets(
         lambda _, revision: records.setdefault(revision, Recorded()),

@@ -14,6 +14,7 @@ from plimsoll.core.validation.rules import Rules
 from plimsoll.core.validation.schema import Checks
 from plimsoll.gateway.cache.caches import Caches
 from plimsoll.gateway.cache.model_cache import ModelCache
+from plimsoll.gateway.cache.store import Remote
 from plimsoll.gateway.inspection import Budget, Inspection, Inspections
 
 SCHEMA = taking({"x": (DataType.FP32, (-1, 2))}, 8, {"y": (DataType.FP32, (-1, 1))})
@@ -23,6 +24,9 @@ SCHEMA = taking({"x": (DataType.FP32, (-1, 2))}, 8, {"y": (DataType.FP32, (-1, 1
 class Looked:
     """The parts of one gateway.
 
+    Args:
+        remote_of: The parts of models in a store that gateways share.
+
     Attributes:
         tossed: What the next toss gives: 1 never re-checks.
         toss: Tosses, by default that.
@@ -30,13 +34,13 @@ class Looked:
         stores: What is kept, one for each cache.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, remote_of: Callable[[str], Remote] | None = None) -> None:
         self.tossed = 1.0
         self.toss: Callable[[], float] = lambda: self.tossed
         self.mismatches: list[str] = []
         self.stores: list[Kept] = []
         self.budget = Budget()
-        self.inspections = Inspections(Caches(self._store, self._toss, self.mismatches.append), self.budget)
+        self.inspections = Inspections(Caches(self._store, self._toss, self.mismatches.append, remote_of), self.budget)
 
     def _toss(self) -> float:
         return self.toss()

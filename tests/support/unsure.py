@@ -10,7 +10,7 @@ from plimsoll.core.confidence.policy import ConfidencePolicy, confidence_policy_
 from plimsoll.core.routing.ladder import Ladder
 from plimsoll.core.routing.table import ModelRoute, RevisionRoute, RouteTable
 
-KEPT = CachePolicy(ttl_s=60.0, max_bytes=1 << 20)
+KEPT = CachePolicy(ttl_s=60.0, max_bytes=1 << 20, recheck=0.5)
 
 
 class On(NamedTuple):

@@ -86,6 +86,13 @@ and install with
 {{- if and $tls.clientCASecretName $tls.plainText -}}
 {{- fail "\n\ngateway.tls.plainText lets in clients that show no certificate, and gateway.tls.clientCASecretName asks for one: leave one of them empty.\n" -}}
 {{- end -}}
+{{- $redis := .Values.gateway.cache.redis -}}
+{{- if and (or $redis.secretName $redis.caSecretName) (not $redis.url) -}}
+{{- fail "\n\ngateway.cache.redis.secretName and caSecretName say how the store is reached, and there is none: set gateway.cache.redis.url.\n" -}}
+{{- end -}}
+{{- if and $redis.caSecretName (not (hasPrefix "rediss://" $redis.url)) -}}
+{{- fail "\n\ngateway.cache.redis.caSecretName is for a store with TLS: gateway.cache.redis.url has to begin with rediss://.\n" -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "plimsoll.config" -}}
@@ -134,6 +141,19 @@ gateway:
   {{- with .Values.gateway.auth.secretName }}
   auth:
     secretName: {{ . }}
+  {{- end }}
+  {{- with .Values.gateway.cache.redis }}
+  {{- if .url }}
+  cache:
+    redis:
+      url: {{ .url | quote }}
+      {{- with .secretName }}
+      secretName: {{ . }}
+      {{- end }}
+      {{- with .caSecretName }}
+      caSecretName: {{ . }}
+      {{- end }}
+  {{- end }}
   {{- end }}
 logLevel: {{ .Values.logLevel }}
 {{- end -}}

@@ -8,7 +8,7 @@ import random
 import secrets
 import time
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import prometheus_client
 from aiohttp import web
@@ -42,6 +42,9 @@ from plimsoll.monitoring.inspection_metrics import InspectionMetrics
 from plimsoll.monitoring.kill_switch_metrics import KillSwitchMetrics
 from plimsoll.version import VERSION
 
+if TYPE_CHECKING:
+    from plimsoll.gateway.cache.remote.store import RemoteStore
+
 _log = logging.getLogger(__name__)
 
 _TOSS: Final = random.Random().random  # noqa: S311 - which hits are computed again is no secret
@@ -66,11 +69,13 @@ class Assembly:
         self._guards = Guards(config)
         if config.tls or config.keys:
             prometheus_client.REGISTRY.register(GuardMetrics(self._guards.figures))
-        caches = Caches(lambda most: MemoryStore(most, time.monotonic), _TOSS, _mismatched)
         self._asides = Asides()
         self._shadows = Shadows(
             self._asides, lambda: secrets.token_bytes(_KEY_BYTES), self._recordings.of, time.monotonic
         )
+        self._remote = _remote(config)
+        remote_of = self._remote.of if self._remote is not None else None
+        caches = Caches(lambda most: MemoryStore(most, time.monotonic), _TOSS, _mismatched, remote_of)
         self._inspections = Inspections(caches)
         self._inspections.copy_to(self._shadows)
         self._kinds: Kinds | None = None
@@ -121,6 +126,8 @@ class Assembly:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._guards.run(), name="guards")
                 group.create_task(self._switches.run(), name="kill-switches")
+                if self._remote is not None:
+                    group.create_task(self._remote.run(), name="remote-cache")
                 if self._stream:
                     group.create_task(self._stream.run(), name="records")
                 if self._kinds:
@@ -157,6 +164,18 @@ class _OnPort:
 
     async def drain(self, deadline_s: float) -> None:
         await self._server.drain(deadline_s)
+
+
+def _remote(config: GatewayConfig) -> RemoteStore | None:
+    """Returns the store that gateways share; what it is made of is loaded only here."""
+    if config.redis is None:
+        return None
+    from plimsoll.gateway.cache.remote.store import RemoteStore  # noqa: PLC0415
+    from plimsoll.monitoring.remote_cache_metrics import RemoteCacheMetrics  # noqa: PLC0415
+
+    store = RemoteStore(config.redis)
+    prometheus_client.REGISTRY.register(RemoteCacheMetrics(store.figures))
+    return store
 
 
 def _mismatched(model: str) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from plimsoll.api.base import Duration, parse_duration
+from plimsoll.core.cache.remote_address import address_of
 from plimsoll.core.names import GRPC_PORT, HTTP_PORT
 from plimsoll.core.tokens import is_key
 from plimsoll.errors import Invalid
@@ -40,6 +41,27 @@ class KeySettings(Settings):
     """Where they are mounted, a file for each name."""
 
 
+class RedisSettings(Settings):
+    """A store that gateways share: answers are kept there, too."""
+
+    url: Named
+    """`redis://HOST:PORT/DATABASE`, or `rediss://`."""
+    secret: str = ""
+    """Whose files the credentials are: for messages."""
+    folder: str = ""
+    """Where `username` and `password` are mounted. Empty: it wants none."""
+    ca_secret: str = ""
+    """Whose file the authorities are: for messages."""
+    ca_folder: str = ""
+    """Where a `ca.crt` is mounted. Empty: the authorities that the system trusts."""
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, url: str) -> str:
+        address_of(url)
+        return url
+
+
 class GatewayConfig(Settings):
     """The whole file.
 
@@ -57,6 +79,7 @@ class GatewayConfig(Settings):
     log_level: LogLevel = LogLevel.INFO
     tls: TlsSettings | None = None
     keys: KeySettings | None = None
+    redis: RedisSettings | None = None
 
     @property
     def drain_delay_s(self) -> float:

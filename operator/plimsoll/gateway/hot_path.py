@@ -33,6 +33,7 @@ MODULES: Final[Sequence[str]] = (
     "plimsoll.gateway.http1.fields",
     "plimsoll.gateway.http1.look",
     "plimsoll.gateway.http1.outcomes",
+    "plimsoll.gateway.http1.own_answers",
     "plimsoll.gateway.http1.pool",
     "plimsoll.gateway.http1.refusals",
     "plimsoll.gateway.http1.remembered",

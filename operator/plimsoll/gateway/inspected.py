@@ -1,9 +1,10 @@
 """One request of a model that is looked into, whatever it came over.
 
 read ─▶ rules ─┬▶ refused                            ┌─▶ given
-               └▶ look-up ─┬▶ kept ──────────────────┘
-                           ├▶ asked by another one ──┴─▶ (that one failed) ─┐
-                           └▶ new ─▶ sent ─▶ checked ─▶ stored              └▶ sent
+               └▶ look-up ─┬▶ kept ──────────────────┤
+                           ├▶ asked by another one ──┼─▶ (that one failed) ─┐
+                           │                         │                      └▶ sent
+                           └▶ new ─▶ shared store? ──┴─▶ sent ─▶ checked ─▶ stored
 """
 
 from __future__ import annotations
@@ -27,14 +28,16 @@ from plimsoll.core.validation.outputs import Output
 from plimsoll.core.validation.problem import Kind, Problem, header_value, sentences
 from plimsoll.core.validation.rules import Rules
 from plimsoll.gateway.cache.caches import question
-from plimsoll.gateway.cache.model_cache import Errand
-from plimsoll.gateway.cache.store import Answer
+from plimsoll.gateway.cache.model_cache import Errand, ModelCache
+from plimsoll.gateway.cache.store import LONGEST_WAIT_S, Answer, Inquiry
 from plimsoll.gateway.inspection import Inspection, Subject
 
 _NOT_OURS: Final = frozenset({Fault.UNSUPPORTED, Fault.TOO_LARGE})
 """Requests that are not read for these reasons may be right all the same: the model server judges."""
 _OF_ITSELF: Final = frozenset({Kind.NOT_FINITE, Kind.EMPTY, Kind.SIZE, Kind.UNREADABLE})
 """What is wrong with an answer whatever was asked."""
+_PATIENCE: Final = 0.25
+"""Part of the time that is left in which the shared store may answer: the rest is the model's."""
 _NOTHING: Final[Mapping[str, int]] = {}
 
 Judge = Callable[[Mapping[str, int], int | None], tuple[Problem, ...]]
@@ -68,6 +71,9 @@ class Looked(Protocol):
     def first_size(self) -> int | None:
         """Returns the first dimension of the first input, as it seems at next to no cost; None where it does not."""
 
+    def time_left_s(self) -> float:
+        """Returns how long the client still waits, in seconds; infinite where it does not say."""
+
 
 How = str
 LOW: Final = "low"
@@ -91,7 +97,20 @@ class Inspected:
         sure: Value of `x-plimsoll-confidence`, about the answer; empty where it is sure enough, or nobody asks.
     """
 
-    __slots__ = ("_cache", "_call", "_errand", "_inspection", "_key", "_request", "exempt", "how", "said", "sure")
+    __slots__ = (
+        "_cache",
+        "_call",
+        "_errand",
+        "_inquiry",
+        "_inspection",
+        "_kept",
+        "_key",
+        "_request",
+        "exempt",
+        "how",
+        "said",
+        "sure",
+    )
 
     def __init__(self, inspection: Inspection, call: Looked) -> None:
         self._inspection = inspection
@@ -99,6 +118,8 @@ class Inspected:
         self._request: InferRequest | None = None
         self._cache = inspection.cache  # Kept to the end: another one may take its place meanwhile.
         self._errand: Errand | None = None
+        self._kept: Answer | None = None
+        self._inquiry: Inquiry | None = None
         self._key: bytes | None = None
         self.exempt = False
         self.said = ""
@@ -165,9 +186,32 @@ class Inspected:
             return True
         if isinstance(found, Answer):
             return self._call.give(found, request, HIT)
-        self._errand = found
-        self.how = RECHECK if found.kept is not None else MISS
-        return False
+        self._take_on(found)
+        return found.kept is None and self._inquires(cache, found, asked.others)
+
+    def _take_on(self, errand: Errand) -> None:
+        self._errand = errand
+        self._kept = errand.kept
+        self.how = RECHECK if errand.kept is not None else MISS
+
+    # ---- a request that waits for the store that gateways share
+    def _inquires(self, cache: ModelCache, errand: Errand, others: tuple[bytes, ...]) -> bool:
+        """Returns whether it waits: a short while, and a small part of what its client grants at most."""
+        wait_s = min(LONGEST_WAIT_S, self._call.time_left_s() * _PATIENCE)
+        self._inquiry = cache.inquire(errand, others, wait_s, self._learnt)
+        return self._inquiry is not None
+
+    def _learnt(self, found: Answer | Errand, held: bool) -> None:  # noqa: FBT001 - as `inquire` calls it
+        self._inquiry = None
+        self.exempt = self.exempt or held
+        request = self._request
+        if isinstance(found, Errand):
+            self._take_on(found)
+            self._call.send_on()
+            return
+        self._errand = None
+        if request is None or not self._call.give(found, request, HIT):
+            self._call.send_on()
 
     # ---- a request that waits for another one's answer
     def answered(self, answer: Answer) -> None:
@@ -234,7 +278,9 @@ class Inspected:
             self.sure = UNKNOWN
 
     # ---- how sure the answer is
-    def unsure(self, revision: RevisionRoute, read: Callable[[], Sequence[Output]]) -> OnLow | None:
+    def unsure(
+        self, revision: RevisionRoute, read: Callable[[], Sequence[Output]], *, hands_on: bool = True
+    ) -> OnLow | None:
         """Judges a success by its confidence, and returns what becomes of it instead of its being given.
 
         Abstain: it is to be withheld; Fallback: another model answers by now. None: it is to be given, and where it is
@@ -243,6 +289,7 @@ class Inspected:
         Args:
             revision: That gave it.
             read: Returns its outputs; raises `Malformed` or `Unreadable`.
+            hands_on: Another model may be asked.
         """
         inspection = self._inspection
         policy = inspection.route.confidence
@@ -261,7 +308,7 @@ class Inspected:
             self.sure = ABSTAINED
             inspection.confidence[ABSTAINED] += 1
             return OnLow.ABSTAIN
-        if policy.on_low is OnLow.FALLBACK and self._call.falls_back():
+        if policy.on_low is OnLow.FALLBACK and hands_on and self._call.falls_back():
             inspection.confidence["fallback"] += 1
             return OnLow.FALLBACK
         self.sure = LOW
@@ -299,8 +346,21 @@ class Inspected:
         if errand is not None and self._cache is not None:
             self._cache.failed(errand)
 
+    def kept_instead(self) -> tuple[Answer, InferRequest] | None:
+        """Returns the answer that was to be checked, and what is asked: the check failed, as a hit could not have."""
+        kept, self._kept = self._kept, None
+        if kept is None or self._request is None:
+            return None
+        self.failed()
+        self.how, self.sure = HIT, ""
+        return kept, self._request
+
     def over(self, *, cancelled: bool) -> None:
         """The request has ended; `cancelled` by its client."""
+        self._kept = None
+        inquiry, self._inquiry = self._inquiry, None
+        if inquiry is not None:
+            inquiry.cancel()
         errand, self._errand = self._errand, None
         key, self._key = self._key, None
         cache = self._cache

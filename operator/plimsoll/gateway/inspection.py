@@ -233,8 +233,8 @@ class Inspections:
 def _figures(cache: ModelCache) -> CacheFigures:
     counts = cache.counts
     return CacheFigures(
-        {"hit": counts.hits, "shared": counts.shared, "miss": counts.misses},
-        {"begun": counts.rechecked, "different": counts.mismatched},
+        {"hit": counts.hits, "remote": counts.remote, "shared": counts.shared, "miss": counts.misses},
+        {"begun": counts.rechecked, "different": counts.mismatched, "failed": counts.unchecked},
         counts.served_bytes,
         counts.saved_s,
         cache.held_bytes,

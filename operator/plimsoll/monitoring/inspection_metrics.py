@@ -15,8 +15,9 @@ class CacheFigures:
     """One model's cache since the process started.
 
     Attributes:
-        lookups: By what came of them: hit, shared, miss.
-        rechecks: Hits that were sent to the model all the same: begun, and of these different: it gave another answer.
+        lookups: By what came of them: hit, remote (from the store that gateways share), shared, miss.
+        rechecks: Hits that were sent to the model all the same: begun, and of these different: it gave another answer;
+            and failed: it gave none to compare.
         served_bytes: Outputs that it did not have to compute.
         saved_s: What it would have taken for them, in seconds.
         held_bytes: Memory that answers take now.
@@ -97,12 +98,12 @@ class InspectionMetrics(Collector):
 def _cache(caches: Mapping[str, CacheFigures]) -> Iterable[Metric]:
     lookups = CounterMetricFamily(
         "plimsoll_gateway_cache_lookups",
-        "Requests that were looked up, by result; hits and shared ones among all are the hit ratio.",
+        "Requests that were looked up, by result; all but misses are the hit ratio.",
         labels=["model", "result"],
     )
     rechecks = CounterMetricFamily(
         "plimsoll_gateway_cache_rechecks",
-        "Hits that were computed all the same: begun, and of these different, of which there should be none.",
+        "Hits that were computed all the same: begun, of these different, of which there should be none, and failed.",
         labels=["model", "result"],
     )
     served = CounterMetricFamily(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from plimsoll.errors import PlimsollError
-from plimsoll_dev.cluster import components, packages, target
+from plimsoll_dev.cluster import components, packages, target, unpacked
 from plimsoll_dev.cluster.folders import cache_folder
 from plimsoll_dev.cluster.helm import helm_program
 from plimsoll_dev.cluster.progress import Progress
@@ -60,6 +60,7 @@ def run(given: argparse.Namespace, progress: Progress) -> int:
             build_everything(progress)
         case "prerequisites":
             packages.install(packages.TESTS, progress)
+            unpacked.programs(unpacked.TESTS, progress)
             build_everything(progress)
         case "helm":
             return subprocess.run([helm_program(os.environ, progress), *given.arguments], check=False).returncode

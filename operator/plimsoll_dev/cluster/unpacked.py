@@ -1,6 +1,6 @@
 """Programs of Debian packages without installing them: no service starts, and nothing on the machine changes.
 
-For programs that only developers run, as what the gateway is measured beside.
+For programs that only developers run, as what the gateway is measured beside, and the store that gateways share.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from plimsoll_dev.cluster.packages import search_path
 from plimsoll_dev.cluster.progress import Progress
 from plimsoll_dev.images.cache import content_key, obtain
 from plimsoll_dev.images.commands import run
+
+# What tests start beside the gateway; installed, a server would run on the machine from then on.
+TESTS: Mapping[str, str] = {"redis-server": "redis-server", "redis-cli": "redis-tools"}
 
 _INSTALLS = "Inst "
 _FOLDERS = ("usr/sbin", "usr/bin", "sbin", "bin")

@@ -9,6 +9,7 @@ from tests.unit.chart.rendering import TRITON, manifests, one
 from plimsoll.config import ControllerConfig, parse_config
 
 TLS = {"secretName": "gateway-tls", "clientCASecretName": "clients"}
+REDIS = {"url": "rediss://[fd00::1]:6379/2", "secretName": "cache-login", "caSecretName": "cache-ca"}
 
 
 def pod_specs() -> list[dict[str, Any]]:
@@ -101,6 +102,8 @@ def test_the_configuration_says_everything_that_the_controller_reads_except_its_
             {"secretName": "a", "plainText": True},
         ),
         ({"gateway": {"enabled": True, "auth": {"secretName": "keys"}}}, "gateway.auth.secretName", "keys"),
+        ({"gateway": {"cache": {"redis": {"url": "redis://cache"}}}}, "gateway.cache.redis", {"url": "redis://cache"}),
+        ({"gateway": {"cache": {"redis": REDIS}}}, "gateway.cache.redis", REDIS),
         ({"logLevel": "debug"}, "logLevel", "debug"),
     ],
 )

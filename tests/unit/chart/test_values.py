@@ -94,6 +94,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"gateway": {"tls": {"secretName": "A Secret"}}}, "'/gateway/tls/secretName'"),
     ({"gateway": {"tls": {"clientCASecretName": 1}}}, "'/gateway/tls/clientCASecretName'"),
     ({"gateway": {"tls": {"plainText": "yes"}}}, "'/gateway/tls/plainText'"),
+    ({"gateway": {"cache": {"redis": {"url": "redis://user:password@cache"}}}}, "'/gateway/cache/redis/url'"),
+    ({"gateway": {"cache": {"redis": {"url": "cache:6379"}}}}, "'/gateway/cache/redis/url'"),
+    ({"gateway": {"cache": {"redis": {"password": "hush"}}}}, "password"),
     ({"gateway": {"auth": {"secretName": "A Secret"}}}, "'/gateway/auth/secretName'"),
     ({"gateway": {"auth": {"secret": "keys"}}}, "'/gateway/auth'"),
     ({"replicaCount": "two"}, "'/replicaCount'"),
@@ -160,9 +163,11 @@ def test_a_foreign_service_account_needs_a_name() -> None:
             {"enabled": True, "tls": {"secretName": "tls", "clientCASecretName": "clients", "plainText": True}},
             "leave one of them empty",
         ),
+        ({"cache": {"redis": {"secretName": "login"}}}, "set gateway.cache.redis.url"),
+        ({"cache": {"redis": {"url": "redis://cache", "caSecretName": "ca"}}}, "begin with rediss://"),
     ],
 )
-def test_guards_that_would_guard_nothing_are_refused(gateway: dict[str, Any], said: str) -> None:
+def test_what_would_guard_or_reach_nothing_is_refused(gateway: dict[str, Any], said: str) -> None:
     assert said in refusal({**ENOUGH, "gateway": gateway})
 
 

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from plimsoll.config import ControllerConfig, parse_config
-from plimsoll.core.fleet.observed import FleetSettings, Guarding
+from plimsoll.core.fleet.observed import FleetSettings, Guarding, SharedCache
 from plimsoll.errors import Invalid
 
 BASE = {"defaults": {"tritonImage": "triton"}, "fetchImage": "plimsoll"}
@@ -30,6 +30,7 @@ def test_every_setting_reaches_the_decisions() -> None:
         imagePullSecrets=["pull"],
         tls={"secretName": "gateway-tls", "clientCASecretName": "clients"},
         auth={"secretName": "gateway-keys"},
+        cache={"redis": {"url": "rediss://cache", "secretName": "cache-login", "caSecretName": "cache-ca"}},
     )
     assert told.fleet_settings("plimsoll-system", "key") == FleetSettings(
         enabled=True,
@@ -46,6 +47,7 @@ def test_every_setting_reaches_the_decisions() -> None:
         image_pull_secrets=("pull",),
         log_level="info",
         guarding=Guarding("gateway-tls", "clients", False, "gateway-keys"),
+        cache=SharedCache("rediss://cache", "cache-login", "cache-ca"),
     )
 
 
@@ -65,6 +67,9 @@ def test_every_setting_reaches_the_decisions() -> None:
             {"enabled": True, "tls": {"secretName": "tls", "clientCASecretName": "clients", "plainText": True}},
             "plain text shows no certificate",
         ),
+        ({"cache": {"redis": {"secretName": "cache-login"}}}, "must have url"),
+        ({"cache": {"redis": {"url": "redis://u:p@cache"}}}, "come from a Secret"),
+        ({"cache": {"redis": {"url": "redis://cache", "caSecretName": "ca"}}}, "rediss://"),
     ],
 )
 def test_what_cannot_be_is_refused_at_the_start(gateway: dict[str, object], said: str) -> None:

@@ -10,7 +10,7 @@ import yaml
 from tests.support.fleets import NOW, SETTINGS, UID, UPGRADED, VISION
 
 from plimsoll.core.diff import needs_apply
-from plimsoll.core.fleet.observed import FleetSettings, Guarding
+from plimsoll.core.fleet.observed import FleetSettings, Guarding, SharedCache
 from plimsoll.core.names import DIGEST_ANNOTATION, MODELS_POLICY_NAME, TEMPLATE_ANNOTATION, gateway_selector
 from plimsoll.core.render.gateway import (
     DRAIN_SECONDS,
@@ -28,7 +28,8 @@ from plimsoll.gateway.config import parse_gateway_config
 
 LIMITED = replace(SETTINGS, metrics_namespaces=("monitoring",), image_pull_secrets=("pull",), log_level="debug")
 GUARDED = replace(SETTINGS, guarding=Guarding("gateway-tls", "clients", False, "gateway-keys"))
-ALL = {"gateway": SETTINGS, "gateway-limited": LIMITED, "gateway-guarded": GUARDED}
+CACHING = replace(SETTINGS, cache=SharedCache("rediss://cache.shop.svc:6379/1", "cache-login", "cache-ca"))
+ALL = {"gateway": SETTINGS, "gateway-limited": LIMITED, "gateway-guarded": GUARDED, "gateway-caching": CACHING}
 
 
 def models_policy(settings: FleetSettings, *open_to_all: str) -> dict[str, Any]:
@@ -124,6 +125,32 @@ def test_a_gateway_looks_where_its_secrets_are_mounted(guarding: Guarding) -> No
         guarding.key_secret,
     )
     assert (config.tls is not None and config.tls.plain_text) == guarding.plain_text
+
+
+@pytest.mark.parametrize(
+    "cache",
+    [
+        SharedCache(),
+        SharedCache("redis://cache"),
+        SharedCache("redis://cache", "cache-login"),
+        SharedCache("rediss://cache", ca_secret="cache-ca"),  # noqa: S106 - its name
+        CACHING.cache,
+    ],
+)
+def test_a_gateway_finds_the_shared_store_and_waits_for_none_of_its_secrets(cache: SharedCache) -> None:
+    settings = replace(SETTINGS, cache=cache)
+    redis = parse_gateway_config(gateway_config(settings)).redis
+    pod = pod_of(settings)
+    mounted = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    secrets = {volume["name"]: volume["secret"] for volume in pod["volumes"] if "secret" in volume}
+    assert all(secret["optional"] and secret["defaultMode"] == 0o440 for secret in secrets.values())
+    found = {mounted[name]: secret["secretName"] for name, secret in secrets.items()}
+    if redis is None:
+        assert (cache.url, found) == ("", {})
+        return
+    wanted = {redis.folder: redis.secret, redis.ca_folder: redis.ca_secret}
+    assert (redis.url, found) == (cache.url, {folder: secret for folder, secret in wanted.items() if folder})
+    assert (redis.secret, redis.ca_secret) == (cache.secret, cache.ca_secret)
 
 
 def test_the_token_is_for_the_pods_of_gateways_and_for_nobody_else_who_uses_their_account() -> None:

@@ -35,6 +35,8 @@ def test_every_setting() -> None:
         ("drainDelay: soon", "drainDelay"),
         ("drain_dealy: 5s", "drain_dealy"),
         ("logLevel: loud", "logLevel"),
+        ("redis: {url: 'redis://:hush@cache'}", "redis.url: .* come from a Secret$"),
+        ("redis: {secret: login}", "redis.url"),
         ("- httpPort", "it"),
         ("{", "not YAML"),
     ],

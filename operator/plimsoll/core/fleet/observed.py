@@ -34,6 +34,21 @@ class Guarding:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedCache:
+    """A store in which gateways keep answers for one another.
+
+    Attributes:
+        url: Where it is; empty where there is none.
+        secret: Name of the Secret with its credentials, which each namespace has; empty where it wants none.
+        ca_secret: Name of the Secret with the authority of its certificate; empty: one that the system trusts.
+    """
+
+    url: str = ""
+    secret: str = ""
+    ca_secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSettings:
     """What the chart says about gateways.
 
@@ -50,6 +65,7 @@ class FleetSettings:
         image_pull_secrets: Names of Secrets in each namespace.
         log_level: Of gateways.
         guarding: How they guard themselves.
+        cache: Where they keep answers for one another.
     """
 
     enabled: bool
@@ -66,6 +82,7 @@ class FleetSettings:
     image_pull_secrets: tuple[str, ...] = ()
     log_level: str = "info"
     guarding: Guarding = Guarding()
+    cache: SharedCache = SharedCache()
 
 
 @dataclass(frozen=True, slots=True)

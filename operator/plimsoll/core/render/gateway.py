@@ -22,6 +22,7 @@ from plimsoll.core.names import (
     gateway_labels,
     gateway_selector,
 )
+from plimsoll.core.render.gateway_cache import cache_config, cache_mounts, cache_volumes
 from plimsoll.core.render.gateway_guards import guard_config, guard_mounts, guard_volumes
 from plimsoll.core.render.manifest import Manifest, digested
 from plimsoll.core.render.security import CONTAINER_SECURITY, POD_SECURITY
@@ -97,7 +98,7 @@ def render_gateway_mark(namespace: str, since: datetime | None) -> Manifest:
 def gateway_config(settings: FleetSettings) -> str:
     """Returns the file that `plimsoll gateway --config` reads."""
     settings_of_all = {"drainDelay": "0s", "logLevel": settings.log_level}
-    return canonical_json({**settings_of_all, **guard_config(settings.guarding)}) + "\n"
+    return canonical_json({**settings_of_all, **guard_config(settings.guarding), **cache_config(settings.cache)}) + "\n"
 
 
 def gateway_template(settings: FleetSettings) -> Manifest:
@@ -120,6 +121,7 @@ def gateway_template(settings: FleetSettings) -> Manifest:
                 {"name": "config", "configMap": {"name": GATEWAY_NAME}},
                 {"name": "tmp", "emptyDir": {"sizeLimit": _SCRATCH}},
                 *guard_volumes(settings.guarding),
+                *cache_volumes(settings.cache),
             ],
         },
     }
@@ -186,6 +188,7 @@ def _container(settings: FleetSettings) -> dict[str, Any]:
             {"name": "config", "mountPath": _CONFIG_FOLDER, "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod
             *guard_mounts(settings.guarding),
+            *cache_mounts(settings.cache),
         ],
     }
 

@@ -10,7 +10,7 @@ from plimsoll.core.cache.key import cache_key, question_of
 from plimsoll.core.inference.request import InferRequest
 from plimsoll.core.routing.table import ModelRoute, RevisionRoute
 from plimsoll.gateway.cache.model_cache import ModelCache
-from plimsoll.gateway.cache.store import Answer, Store
+from plimsoll.gateway.cache.store import Answer, Remote, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,12 @@ class Question:
         key: Under which its answer is kept.
         exempt: An arm held the answer when the request came, so it is no evidence about either: of two equal revisions
             the one with the warmer cache would look better.
+        others: Keys of the other arms.
     """
 
     key: bytes
     exempt: bool
+    others: tuple[bytes, ...] = ()
 
 
 class Caches:
@@ -34,16 +36,23 @@ class Caches:
         make_store: Makes a store of so many bytes.
         toss: Returns a random number from 0 to 1, another one each time.
         mismatch: Called with the model's name when a re-check got another answer than was kept.
+        remote_of: Returns the part of a ModelDeployment in the store that gateways share, by its uid; None where there
+            is no such store.
     """
 
-    __slots__ = ("_by_uid", "_make_store", "_mismatch", "_toss")
+    __slots__ = ("_by_uid", "_make_store", "_mismatch", "_remote_of", "_toss")
 
     def __init__(
-        self, make_store: Callable[[int], Store], toss: Callable[[], float], mismatch: Callable[[str], None]
+        self,
+        make_store: Callable[[int], Store],
+        toss: Callable[[], float],
+        mismatch: Callable[[str], None],
+        remote_of: Callable[[str], Remote] | None = None,
     ) -> None:
         self._make_store = make_store
         self._toss = toss
         self._mismatch = mismatch
+        self._remote_of = remote_of
         self._by_uid: dict[str, ModelCache] = {}
 
     def of(self, route: ModelRoute) -> ModelCache | None:
@@ -59,7 +68,8 @@ class Caches:
             return None
         if cache is None or cache.policy.max_bytes != policy.max_bytes:
             store = self._make_store(policy.max_bytes)
-            cache = ModelCache(policy, store, self._toss, _same, lambda _key: self._mismatch(route.model))
+            remote = self._remote_of(route.uid) if self._remote_of is not None else None
+            cache = ModelCache(policy, store, self._toss, _same, lambda _key: self._mismatch(route.model), remote)
             self._by_uid[route.uid] = cache
         cache.policy = policy
         return cache
@@ -84,8 +94,10 @@ def question(cache: ModelCache, route: ModelRoute, revision: RevisionRoute, requ
     if not revision.cacheable:
         return None
     asked = question_of(request, cache.policy.parameters)
-    arms = [arm.name for arm in (route.stable, route.candidate) if arm is not None and arm.cacheable]
-    return Question(cache_key(revision.name, asked), any(cache.holds(cache_key(arm, asked)) for arm in arms))
+    key = cache_key(revision.name, asked)
+    arms = {arm.name for arm in (route.stable, route.candidate) if arm is not None and arm.cacheable}
+    others = tuple(cache_key(arm, asked) for arm in arms - {revision.name})
+    return Question(key, any(map(cache.holds, (key, *others))), others)
 
 
 def _same(kept: Answer, fresh: Answer) -> bool:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from plimsoll.core.inference.answer import InferAnswer
 
 _OVERHEAD = 512
 """Bytes that an entry takes beside its data: the key, the objects, the policy's books."""
 _PER_OUTPUT = 256
+
+LONGEST_WAIT_S: Final = 0.02
+"""How long a request waits for a store that gateways share. In the same network an answer takes 1 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +51,58 @@ class Store(Protocol):
     @property
     def size(self) -> int:
         """Bytes of memory that are taken, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a store that gateways share said.
+
+    Attributes:
+        answer: That is kept; None where none is.
+        ttl_s: How long it is kept yet, in seconds.
+        held: Something is kept under one of the other keys.
+    """
+
+    answer: Answer | None
+    ttl_s: float
+    held: bool
+
+
+class Inquiry:
+    """A question to such a store.
+
+    Args:
+        told: Called with what it said, None where it said nothing; once at most.
+    """
+
+    __slots__ = ("_told",)
+
+    def __init__(self, told: Callable[[Found | None], None]) -> None:
+        self._told: Callable[[Found | None], None] | None = told
+
+    def tell(self, found: Found | None) -> None:
+        """Tells it, if that has not been done."""
+        told, self._told = self._told, None
+        if told is not None:
+            told(found)
+
+    def cancel(self) -> None:
+        """Nobody wants to know any more."""
+        self._told = None
+
+
+class Remote(Protocol):
+    """One model's part of a store that gateways share. Nothing of it fails, and nothing of it takes time."""
+
+    def ask(self, key: bytes, others: Sequence[bytes], wait_s: float, inquiry: Inquiry) -> bool:
+        """Asks what is kept, and returns whether the inquiry will be told: not before this has returned.
+
+        Args:
+            key: Under which.
+            others: Keys of which it is enough to know whether anything is kept.
+            wait_s: After so many seconds the inquiry is told None.
+            inquiry: Who wants to know.
+        """
+
+    def put(self, key: bytes, answer: Answer, ttl_s: float) -> None:
+        """Keeps an answer, some time soon, or not."""

@@ -123,10 +123,13 @@ class Attempts:
         self._upstream = None  # It may be another's from now on: the client's pace must not stop it.
         outcome = outcome_of(head.status)
         if outcome is not Outcome.SUCCEEDED:
-            if is_failure(head):
+            failing = is_failure(head)
+            if failing:
                 head, outcome = judged(head, bytes(body))
-                if self._on_candidate and outcome is not Outcome.CLIENT_FAULT and self._try_again(outcome):
-                    return
+            if self._stands_by(outcome):
+                return
+            if failing and self._on_candidate and outcome is not Outcome.CLIENT_FAULT and self._try_again(outcome):
+                return
         elif self._look is not None and self._revision is not None:
             why = self._look.why_invalid(self._revision.route, head, body)
             if why:
@@ -143,6 +146,8 @@ class Attempts:
         """Passes the beginning of an answer on; a failure in parts is the server's, whatever it says."""
         upstream = self._upstream
         self._outcome = Outcome.SERVER_FAULT if is_failure(head) else outcome_of(head.status)
+        if self._outcome is not Outcome.SUCCEEDED and self._stands_by(self._outcome):
+            return
         if self._on_candidate and self._outcome is Outcome.SERVER_FAULT and self._try_again(self._outcome):
             if upstream is not None:
                 upstream.close()
@@ -181,7 +186,7 @@ class Attempts:
     def broken(self, why: str) -> None:
         """Tries once more where that is allowed; else tells the client."""
         self._upstream = None
-        if not self.answering and self._try_again(Outcome.BROKEN):
+        if not self.answering and (self._stands_by(Outcome.BROKEN) or self._try_again(Outcome.BROKEN)):
             return
         self._abandon(Outcome.BROKEN)
         self._end_with(Refusal(502, Reason.BROKEN, f"The model server gave no whole answer: {why}. Try again."))
@@ -241,8 +246,23 @@ class Attempts:
         self._go(revision, endpoint)
         return True
 
+    def _stands_by(self, outcome: Outcome) -> bool:
+        """Gives the kept answer where it was a check of that which failed, and returns whether it did."""
+        kept = self._look.kept_instead() if self._look is not None and not self.answering else None
+        if kept is None:
+            return False
+        if self._upstream is not None:
+            self._upstream.close()
+        self._leave(outcome)
+        head, body, said = kept
+        self._send(head, body)
+        self._finish(said)
+        return True
+
     def _invalid(self, sentence: str) -> None:
         """Takes a success for the failure that it is."""
+        if self._stands_by(Outcome.INVALID_OUTPUT):
+            return
         if not (self._on_candidate and self._try_again(Outcome.INVALID_OUTPUT)):
             self._abandon(Outcome.INVALID_OUTPUT)
             self._end_with(Refusal(502, Reason.INVALID_OUTPUT, sentence))
@@ -271,7 +291,7 @@ class Attempts:
             self._watched(watch, outcome)
         if not self._recorded:
             self._ended(outcome, now, endpoint)
-        elif outcome in _ANSWERED:
+        elif self._attempt > 1 and outcome in _ANSWERED:
             self._recorder.rescued()
         if endpoint is not None and self._revision is not None:
             self._model.queue.leave(self._revision, endpoint)

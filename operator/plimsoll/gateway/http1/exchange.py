@@ -152,6 +152,10 @@ class Exchange(Attempts):
         """Returns the request, head and body; None where it is not at hand."""
         return b"".join(self._sent) if self.complete and self._replayable else None
 
+    def time_left_s(self) -> float:
+        """Returns how long the client still waits, in seconds; infinite where it does not say."""
+        return self._patience.time_left_s()
+
     # ---- within ------------------------------------------------------------------------------------------------------
 
     def _route(self, call: Call) -> None:
@@ -203,7 +207,9 @@ class Exchange(Attempts):
             self._go(revision, endpoint)
 
     def _shed(self, refusal: Refusal) -> None:
-        """Has another model answer where that is wanted and possible; else tells the client."""
+        """Gives what is kept, or has another model answer, where that is wanted and possible; else tells the client."""
+        if self._model.diversion is None and self._stands_by(Outcome.SHED):
+            return
         if not self._stands_in():
             self._abandon(Outcome.SHED)
             self._end_with(refusal)
@@ -244,5 +250,8 @@ class Exchange(Attempts):
 
     def _too_late(self, sentence: str) -> None:
         """Ends a request whose time is over. That it waited for a replica until then is no evidence."""
-        self._abandon(Outcome.SHED if self._patience.queues else Outcome.TIMED_OUT)
+        outcome = Outcome.SHED if self._patience.queues else Outcome.TIMED_OUT
+        if self._stands_by(outcome):
+            return
+        self._abandon(outcome)
         self._end_with(Refusal(504, Reason.TIMED_OUT, sentence))

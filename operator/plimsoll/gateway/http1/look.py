@@ -12,7 +12,6 @@ from time import monotonic
 from typing import Final, Protocol
 
 from plimsoll.api.confidence import OnLow
-from plimsoll.core.confidence.abstention import abstention, written_http
 from plimsoll.core.inference.answer import InferAnswer
 from plimsoll.core.inference.elements import Nulls
 from plimsoll.core.inference.encodings import decoded
@@ -21,7 +20,7 @@ from plimsoll.core.inference.http_body import read_http, write_http
 from plimsoll.core.inference.malformed import Fault, Malformed
 from plimsoll.core.inference.request import InferRequest
 from plimsoll.core.records.outcome import Outcome
-from plimsoll.core.routing.headers import CACHE_HEADER, CONFIDENCE_HEADER, REVISION_HEADER
+from plimsoll.core.routing.headers import CACHE_HEADER, CONFIDENCE_HEADER
 from plimsoll.core.routing.table import RevisionRoute
 from plimsoll.core.validation.outputs import outputs_of
 from plimsoll.core.validation.problem import INVALID_HEADER, Problem
@@ -37,6 +36,7 @@ from plimsoll.gateway.http1.checked_answers import (
     unchecked,
 )
 from plimsoll.gateway.http1.fields import CHUNKED
+from plimsoll.gateway.http1.own_answers import head_of, kept
 from plimsoll.gateway.http1.refusals import Reason, Refusal
 from plimsoll.gateway.http1.request_head import RequestHead
 from plimsoll.gateway.http1.upstream import Piece
@@ -81,6 +81,9 @@ class Inspectable(Protocol):
 
     def whole_request(self) -> bytes | None:
         """Returns the request, head and body; None where it is not at hand."""
+
+    def time_left_s(self) -> float:
+        """Returns how long the client still waits, in seconds; infinite where it does not say."""
 
 
 class Look:
@@ -185,15 +188,10 @@ class Look:
         written = write_http_answer(answer.value, request)
         if written is None:
             return False
-        body, length = written
         self.request.how = how
         wanted = self.request.unsure(self._revision, partial(outputs_of, answer.value))
-        if wanted is OnLow.FALLBACK:
-            return True
-        if wanted is OnLow.ABSTAIN:
-            value = answer.value
-            body, length = written_http(abstention(value.model, value.version), request.id), None
-        self._exchange.give(_head_of(self._revision, body, length), body, self.request.outcome)
+        if wanted is not OnLow.FALLBACK:
+            self._exchange.give(*kept(self._revision, answer, request, written, wanted), self.request.outcome)
         return True
 
     def falls_back(self) -> bool:
@@ -219,6 +217,10 @@ class Look:
         message = self._exchange.whole_request()
         found = _SHAPE.search(message, len(head.forward)) if message is not None else None
         return int(found[1]) if found is not None else None
+
+    def time_left_s(self) -> float:
+        """Returns how long the client still waits, in seconds; infinite where it does not say."""
+        return self._exchange.time_left_s()
 
     # ---- the answer ----------------------------------------------------------------------------------------------
 
@@ -284,7 +286,7 @@ class Look:
     def abstention(self, revision: RevisionRoute, head: AnswerHead, body: Piece) -> tuple[AnswerHead, bytes]:
         """Returns what is given in place of an answer of this revision that is not sure enough."""
         said = abstention_for(head, bytes(body))
-        return _head_of(revision, said, None), said
+        return head_of(revision, said, None), said
 
     def _answer_of(self, head: AnswerHead, data: bytes) -> Answer:
         return Answer(_answer_in(head, data), monotonic() - self._sent_at)
@@ -314,6 +316,15 @@ class Look:
     def is_hit(self) -> bool:
         """It was answered from the store."""
         return self.request.how == HIT
+
+    def kept_instead(self) -> tuple[AnswerHead, bytes, Outcome] | None:
+        """Returns what is given where the check of a kept answer failed, and what that is; None: it is no check."""
+        found = self.request.kept_instead()
+        written = write_http_answer(found[0].value, found[1]) if found is not None else None
+        if found is None or written is None:
+            return None
+        wanted = self.request.unsure(self._revision, partial(outputs_of, found[0].value), hands_on=False)
+        return *kept(self._revision, *found, written, wanted), self.request.outcome
 
     # ---- the end -------------------------------------------------------------------------------------------------
 
@@ -372,13 +383,3 @@ def _answer_in(head: AnswerHead, data: bytes) -> InferAnswer:
 
 def _itself(request: InferRequest) -> InferRequest:
     return request
-
-
-def _head_of(revision: RevisionRoute, body: bytes, length: int | None) -> AnswerHead:
-    """Returns the head of a success that the gateway writes; `length` of its JSON where data comes behind that."""
-    kind = b"application/json" if length is None else b"application/octet-stream"
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ncontent-length: %d\r\n" % (kind, len(body))
-    if length is not None:
-        head += b"inference-header-content-length: %d\r\n" % length
-    head += f"{REVISION_HEADER}: {revision.name}\r\n\r\n".encode()
-    return AnswerHead(200, len(body), keep_alive=True, forward=head, informational=False)

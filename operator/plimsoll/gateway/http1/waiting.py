@@ -56,12 +56,17 @@ class Patience:
 
     def queue(self, queue: Queue, waiter: Waiting, revision: RevisionTarget) -> None:
         """Waits for an endpoint of the revision; `waiter` is told, perhaps at once."""
-        joined = queue.join(waiter, revision, self._due - monotonic() if self._due < math.inf else None)
+        left_s = self.time_left_s()
+        joined = queue.join(waiter, revision, left_s if left_s < math.inf else None)
         if isinstance(joined, Rejection):
             waiter.turned_away(joined)
         elif joined is not None:
             self.held = True
             self._queue, self._ticket = queue, joined
+
+    def time_left_s(self) -> float:
+        """Returns what is left of the time that the client grants, in seconds; infinite where it does not say."""
+        return self._due - monotonic() if self._due < math.inf else math.inf
 
     def left(self) -> None:
         """Takes note that the wait is over."""

@@ -5,6 +5,8 @@ The lower half of an `Exchange`: from the moment a pod is known. It speaks to th
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from plimsoll.api.confidence import OnLow
 from plimsoll.core.records.grpc_status import Status, may_succeed_elsewhere, outcome_of
 from plimsoll.core.records.outcome import Outcome
@@ -15,7 +17,7 @@ from plimsoll.gateway.http2.heads import ResponseHead
 from plimsoll.gateway.http2.look import Look
 from plimsoll.gateway.http2.streams import PodStream
 from plimsoll.gateway.http2.violations import ErrorCode
-from plimsoll.gateway.targets import EndpointTarget
+from plimsoll.gateway.targets import EndpointTarget, RevisionTarget
 
 NO_POD = "No pod of this model can take requests at the moment."
 
@@ -68,6 +70,8 @@ class Attempts(Call):
         caller = self._caller
         if caller is None:
             return
+        if ended and self.holding and self._stands_by(outcome_of(None)):
+            return
         if self.holding:
             self._hold(payload, ended=ended)
         else:
@@ -117,6 +121,8 @@ class Attempts(Call):
     def broken(self, message: str) -> None:
         """The attempt failed without an answer."""
         self._pod = None
+        if self._stands_by(Outcome.BROKEN):
+            return
         if not self.second_attempt(Outcome.BROKEN, is_broken=True):
             self._record(Outcome.BROKEN)
             self._refuse(Status.UNAVAILABLE, message)
@@ -160,8 +166,22 @@ class Attempts(Call):
         self.go_to(endpoint)
         return True
 
+    @override
+    def _stands_by(self, outcome: Outcome) -> bool:
+        kept = self._look.kept_instead() if self._look is not None and not self.answered else None
+        if kept is None:
+            return False
+        self._detach_pod()
+        self._end_arrival(outcome)
+        self._release()
+        self.holding = False
+        self.give(*kept)
+        return True
+
     # ---- the answer
     def _answer_of_one_head(self, head: ResponseHead) -> None:
+        if self._stands_by(outcome_of(head.grpc_status, head.message)):
+            return
         if may_succeed_elsewhere(head.grpc_status):
             self._detach_pod()
             if self.second_attempt(outcome_of(head.grpc_status, head.message), is_broken=False):
@@ -232,19 +252,27 @@ class Attempts(Call):
         revision = self._revision
         outcome = outcome_of(head.grpc_status, head.message)
         if outcome is Outcome.SUCCEEDED and revision is not None:
-            why = look.why_invalid(revision.route)
-            if not why:
-                if self._unsure(look, revision.route):
-                    return True
-                if self._attempt == 1 and self._model is not None and revision is self._model.stable:
-                    look.passes()
-                return False
-            self._detach_pod()
-            if not self.second_attempt(Outcome.INVALID_OUTPUT, is_broken=False):
-                self._record(Outcome.INVALID_OUTPUT)
-                self._refuse(Status.INTERNAL, why)
+            return self._is_unfit(look, revision)
+        if outcome is not Outcome.SUCCEEDED and self._stands_by(outcome):
             return True
         if not may_succeed_elsewhere(head.grpc_status):
             return False
         self._detach_pod()
         return self.second_attempt(outcome, is_broken=False)
+
+    def _is_unfit(self, look: Look, revision: RevisionTarget) -> bool:
+        """Judges a success; see `_is_failure`."""
+        why = look.why_invalid(revision.route)
+        if not why:
+            if self._unsure(look, revision.route):
+                return True
+            if self._attempt == 1 and self._model is not None and revision is self._model.stable:
+                look.passes()
+            return False
+        self._detach_pod()
+        if self._stands_by(Outcome.INVALID_OUTPUT):
+            return True
+        if not self.second_attempt(Outcome.INVALID_OUTPUT, is_broken=False):
+            self._record(Outcome.INVALID_OUTPUT)
+            self._refuse(Status.INTERNAL, why)
+        return True

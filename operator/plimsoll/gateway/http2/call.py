@@ -126,15 +126,22 @@ class Call:
         self._leave_pod(ErrorCode.CANCEL)
         # That it waited for a pod until then is no evidence.
         waits = self._place is not None and self._place.is_held
-        self._record(Outcome.SHED if waits else Outcome.TIMED_OUT)
+        outcome = Outcome.SHED if waits else Outcome.TIMED_OUT
+        if self._stands_by(outcome):
+            return
+        self._record(outcome)
         self._refuse(
             Status.DEADLINE_EXCEEDED, f"No whole answer within the {self._head.timeout_s:g} s that are granted."
         )
 
+    def _stands_by(self, outcome: Outcome) -> bool:  # noqa: ARG002 - for those that have a kept answer
+        """Gives the kept answer where it was a check of that which failed, and returns whether it did."""
+        return False
+
     def _finish(self, outcome: Outcome) -> None:
         was_recorded = self._recorded
         self._record(outcome)
-        if was_recorded and outcome in _ANSWERED and self._first is not None and self._is_inference:
+        if was_recorded and self._attempt > 1 and outcome in _ANSWERED and self._first and self._is_inference:
             self._first.recorder.rescued()
         self._close()
 

@@ -8,6 +8,8 @@ The request's bytes are kept until the answer begins, as far as the limits allow
 
 from __future__ import annotations
 
+import math
+
 from typing_extensions import override
 
 from plimsoll.core.records.grpc_status import Status
@@ -137,7 +139,10 @@ class Exchange(Attempts):
 
     @override
     def shed(self, message: str, retry_after_s: int = 1) -> None:
-        """Has another model answer where that is wanted and possible; else refuses it for want of a pod."""
+        """Gives what is kept, or has another model answer, where that is wanted and possible; else refuses it."""
+        model = self._model
+        if model is not None and model.diversion is None and self._stands_by(Outcome.SHED):
+            return
         if not self._stands_in():
             super().shed(message, retry_after_s)
 
@@ -215,3 +220,8 @@ class Exchange(Attempts):
         if caller is not None:
             self._credited += size
             caller.connection.credit(caller, size)
+
+    def time_left_s(self) -> float:
+        """Returns how long the client still waits, in seconds; infinite where it does not say."""
+        left_s = self._head.time_left_s(self.started_at, self._board.clock())
+        return left_s if left_s is not None else math.inf

@@ -64,6 +64,9 @@ class Inspectable(Protocol):
     def credit_request(self, size: int) -> None:
         """Lets the client send more, though nobody has these bytes yet."""
 
+    def time_left_s(self) -> float:
+        """Returns how long the client still waits, in seconds; infinite where it does not say."""
+
 
 class Look:
     """One call's.
@@ -166,12 +169,9 @@ class Look:
     def give(self, answer: Answer, request: InferRequest, how: How) -> bool:
         """Answers it with what is kept."""
         self.request.how = how
-        value = answer.value
-        wanted = self.request.unsure(self._revision, partial(outputs_of, value))
-        if wanted is OnLow.ABSTAIN:
-            value = abstention(value.model, value.version)
+        wanted = self.request.unsure(self._revision, partial(outputs_of, answer.value))
         if wanted is not OnLow.FALLBACK:
-            self._call.give(framed(write_grpc_answer(value, request.id)), self.request.outcome)
+            self._call.give(_kept(answer, request, wanted), self.request.outcome)
         self._board.flush_soon()
         return True
 
@@ -197,6 +197,10 @@ class Look:
             return first_size(data[_PREFIX_BYTES:]) if data and not data[0] and len(data) <= _SMALL_BYTES else None
         except Malformed:
             return None
+
+    def time_left_s(self) -> float:
+        """Returns how long the client still waits, in seconds; infinite where it does not say."""
+        return self._call.time_left_s()
 
     # ---- the answer
     def sent(self) -> None:
@@ -271,6 +275,14 @@ class Look:
         """It was answered from the store."""
         return self.request.how == HIT
 
+    def kept_instead(self) -> tuple[bytes, Outcome] | None:
+        """Returns what is given where the check of a kept answer failed, and what that is; None: it is no check."""
+        kept = self.request.kept_instead()
+        if kept is None:
+            return None
+        wanted = self.request.unsure(self._revision, partial(outputs_of, kept[0].value), hands_on=False)
+        return _kept(*kept, wanted), self.request.outcome
+
     # ---- the end
     def elsewhere(self, revision: RevisionRoute) -> None:
         """This revision answers in place of the one that was tossed; under its own name others ask for its answers."""
@@ -314,6 +326,14 @@ def _request_in(data: bytes) -> InferRequest:
 def _answer_in(data: bytes) -> InferAnswer:
     """Returns what the DATA of a whole success says; raises `Malformed`."""
     return read_grpc_answer(message_of(data, limits=READ), READ)
+
+
+def _kept(answer: Answer, request: InferRequest, wanted: OnLow | None) -> bytes:
+    """Returns what is given of a kept answer: all of it, or that it is withheld."""
+    value = answer.value
+    if wanted is OnLow.ABSTAIN:
+        value = abstention(value.model, value.version)
+    return framed(write_grpc_answer(value, request.id))
 
 
 def _itself(request: InferRequest) -> InferRequest:

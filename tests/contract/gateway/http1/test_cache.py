@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.support.http_gateway import Answer, Client, Gateway, gateway, infer, until
+from tests.support.looked import rules
 from tests.support.scripted_http import Asked, Script, Scripted, ok, saying, scripted
 
 from plimsoll.core.cache.policy import CachePolicy
@@ -19,6 +20,11 @@ KEPT = CachePolicy(ttl_s=60.0, max_bytes=1 << 20, recheck=0.5)
 def asking(value: float = 1, head: bytes = b"", **more: Any) -> bytes:
     x = {"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [value]}
     return infer(json.dumps({"inputs": [x], **more}).encode(), head)
+
+
+def asking_a_pair() -> bytes:
+    x = {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}
+    return infer(json.dumps({"inputs": [x]}).encode())
 
 
 def in_binary(value: float = 1) -> bytes:
@@ -212,6 +218,81 @@ async def test_a_share_of_the_hits_is_asked_again_and_compared(fresh: float, fou
         assert y_of(await subject.ask(asking())) == fresh
         assert (subject.looked.mismatches, subject.looked.cache.counts.mismatched) == (found, len(found))
         assert (subject.records["r1"].exempt, subject.records["r1"].cache_mismatches) == (2, len(found))
+
+
+async def hang(asked: Asked) -> None:
+    await asked.read_body()
+    await asked.reader.read()
+
+
+async def break_off_in_mid_answer(asked: Asked) -> None:
+    await asked.read_body()
+    asked.writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{")
+    asked.writer.close()
+
+
+FAILED = b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"
+LONG = b"HTTP/1.1 500 No\r\ncontent-length: 100000\r\n\r\n" + bytes(90_000)
+REFUSED = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("failing", "outcome"),
+    [
+        (saying(FAILED), Outcome.SERVER_FAULT),
+        (saying(LONG), Outcome.SERVER_FAULT),
+        (saying(REFUSED), Outcome.CLIENT_FAULT),
+        (break_off_in_mid_answer, Outcome.BROKEN),
+        (hang, Outcome.TIMED_OUT),
+    ],
+)
+async def test_a_re_check_that_fails_does_not_reach_the_client(failing: Script, outcome: Outcome) -> None:
+    scripts = iter([saying(saying_y(1.5)), failing, saying(saying_y(1.5))])
+
+    async def script(asked: Asked) -> None:
+        await next(scripts)(asked)
+
+    async with scripted(script) as server, gateway(port=server.port) as subject:
+        subject.route([server.ip], cache=KEPT)
+        await subject.ask(asking())
+        subject.looked.tossed = 0.4
+        client = await subject.connect()
+        given = await client.ask(asking(head=b"x-plimsoll-timeout-ms: 300\r\n"))
+        assert (y_of(given), how(given), given.field("x-plimsoll-revision")) == (1.5, "hit", "r1")
+        counts = subject.looked.cache.counts
+        assert (counts.rechecked, counts.mismatched, counts.unchecked) == (1, 0, 1)
+        record = subject.records["r1"]
+        assert (record.outcomes, record.exempt) == ([Outcome.SUCCEEDED, outcome], 1)
+        assert (subject.outstanding, record.rescues) == (0, 0)
+        checked = await client.ask(asking())
+        assert (y_of(checked), how(checked)) == (1.5, "recheck"), "the connection goes on, and so do the checks"
+        client.close()
+
+
+async def test_a_re_check_that_gets_no_pod_does_not_reach_the_client() -> None:
+    async with scripted(saying(saying_y(1.5))) as server, gateway(port=server.port) as subject:
+        subject.route([server.ip], cache=KEPT)
+        await subject.ask(asking())
+        subject.looked.tossed = 0.4
+        subject.route([], cache=KEPT)
+        given = await subject.ask(asking())
+        assert (y_of(given), how(given)) == (1.5, "hit")
+
+
+async def test_nor_does_an_invalid_answer() -> None:
+    said = iter([saying_y(1.5), saying_y(float("nan"))])
+
+    async def script(asked: Asked) -> None:
+        await asked.read_body()
+        asked.writer.write(next(said))
+
+    async with scripted(script) as server, gateway(port=server.port) as subject:
+        subject.route([server.ip], cache=KEPT, rules=rules("r1"))
+        await subject.ask(asking_a_pair())
+        subject.looked.tossed = 0.4
+        given = await subject.ask(asking_a_pair())
+        assert (y_of(given), how(given)) == (1.5, "hit")
+        assert subject.records["r1"].outcomes == [Outcome.SUCCEEDED, Outcome.INVALID_OUTPUT]
 
 
 # ---- what is not looked up ----

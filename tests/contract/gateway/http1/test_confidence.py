@@ -281,6 +281,32 @@ async def test_a_kept_answer_that_is_low_is_answered_by_the_other_model_where_it
         assert results(subject) == {"fallback" if stands_in else "no_fallback": 2}
 
 
+@pytest.mark.parametrize(("low", "said"), [(OnLow.ABSTAIN, "abstained"), (OnLow.FLAG, "low"), (OnLow.FALLBACK, "low")])
+async def test_a_kept_answer_is_judged_where_its_check_failed(low: OnLow, said: str) -> None:
+    """The other model is not asked: the one that was has failed to say that it still thinks so."""
+    scripts = iter([in_json(*LOW), FAILS])
+
+    async def script(asked: Asked) -> None:
+        await asked.read_body()
+        asked.writer.write(next(scripts))
+
+    async with (
+        scripted(script) as server,
+        scripted(saying(ok(b"small")), "127.0.0.3", server.port) as other,
+        gateway(port=server.port) as subject,
+    ):
+        small = RevisionRoute("s1", 1000, pods([other.ip]))
+        follow(subject, On(OnLow.FLAG, small, KEPT), server.ip)
+        await subject.ask(asking())
+        subject.looked.tossed = 0.0
+        follow(subject, On(low, small, KEPT), server.ip)
+        answer = await subject.ask(asking())
+        assert (told(answer), answer.field("x-plimsoll-cache")) == ((200, said), "hit")
+        assert json.loads(answer.body)["outputs"] == [] if low is OnLow.ABSTAIN else answer.body != b"small"
+        assert subject.records["r1"].outcomes == [Outcome.SUCCEEDED, Outcome.SERVER_FAULT]
+        assert other.asked == []
+
+
 # ---- roll-outs and kill switches ----
 @pytest.mark.parametrize("low", [OnLow.ABSTAIN, OnLow.FALLBACK])
 async def test_an_answer_that_stable_gave_in_the_candidates_place_rescues_it_though_it_is_low(low: OnLow) -> None:

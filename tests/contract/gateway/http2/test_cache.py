@@ -127,3 +127,41 @@ async def test_a_share_of_the_hits_is_asked_again_and_compared(differs: bool, fo
         _, how = await answered(on, asking())
         assert (how, on.gateway.looked.mismatches) == ("recheck", found)
         assert on.gateway.record("r1").cache_mismatches == len(found)
+
+
+async def test_a_re_check_that_fails_does_not_reach_the_client() -> None:
+    async with stage("a") as on:
+        keeping(on, "a")
+        await answered(on, asking())
+        on.gateway.looked.tossed = 0.4
+        failures = (grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNAVAILABLE)
+        for status in failures:
+            on.pods["a"].fails = [(status, "it broke")]
+            assert await answered(on, asking(name="8")) == (doubled(asking(name="8")), "hit")
+        counts = on.gateway.looked.cache.counts
+        assert (counts.rechecked, counts.mismatched, counts.unchecked) == (3, 0, 3)
+        record = on.gateway.record("r1")
+        assert Outcome.SUCCEEDED not in record.outcomes[1:]
+        assert (len(record.outcomes), record.exempt, on.gateway.outstanding) == (4, 3, 0)
+
+
+async def test_a_re_check_whose_pod_dies_does_not_reach_the_client() -> None:
+    async with stage("a") as on:
+        keeping(on, "a")
+        await answered(on, asking())
+        on.gateway.looked.tossed = 0.4
+        on.pods["a"].held = asyncio.Event()
+        call = asyncio.ensure_future(answered(on, asking()))
+        await eventually(lambda: len(on.pods["a"].requests) == 2, "the check is under way")
+        on.gateway.cut("a")
+        assert await call == (doubled(asking()), "hit")
+        assert on.gateway.record("r1").outcomes == [Outcome.SUCCEEDED, Outcome.BROKEN]
+
+
+async def test_a_re_check_that_gets_no_pod_does_not_reach_the_client() -> None:
+    async with stage("a") as on:
+        keeping(on, "a")
+        await answered(on, asking())
+        on.gateway.looked.tossed = 0.4
+        on.gateway.route(table(revision("r1", cacheable=True), epoch=3, cache=KEPT))
+        assert await answered(on, asking()) == (doubled(asking()), "hit")

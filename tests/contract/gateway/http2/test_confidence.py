@@ -254,6 +254,21 @@ async def test_who_waits_for_the_same_answer_goes_to_the_other_model_too() -> No
         assert results(on) == {"fallback": 3}
 
 
+@pytest.mark.parametrize(("low", "said"), [(OnLow.ABSTAIN, "abstained"), (OnLow.FLAG, "low"), (OnLow.FALLBACK, "low")])
+async def test_a_kept_answer_is_judged_where_its_check_failed(low: OnLow, said: str) -> None:
+    async with stage("a", "b") as on:
+        follow(on, OnLow.FLAG, saying(*LOW), small=["b"], keeps=True)
+        await ask(on)
+        on.gateway.looked.tossed = 0.0
+        follow(on, low, saying(*LOW), small=["b"], keeps=True)
+        on.pods["a"].fails = [(grpc.StatusCode.INTERNAL, "it broke")]
+        answer, metadata = await ask(on)
+        assert (metadata["x-plimsoll-confidence"], metadata["x-plimsoll-cache"]) == (said, "hit")
+        assert answer == (abstained(asking()) if low is OnLow.ABSTAIN else saying(*LOW)(asking()))
+        assert on.gateway.record("r1").outcomes == [Outcome.SUCCEEDED, Outcome.SERVER_FAULT]
+        assert on.pods["b"].requests == []
+
+
 # ---- Triton's own client ----
 async def test_tritons_client_reads_an_abstention() -> None:
     async with stage("a") as on:

@@ -1,0 +1,44 @@
+"""Successes that the gateway writes itself: kept ones, and those that say that the model's is withheld."""
+
+from __future__ import annotations
+
+from plimsoll.api.confidence import OnLow
+from plimsoll.core.confidence.abstention import abstention, written_http
+from plimsoll.core.inference.request import InferRequest
+from plimsoll.core.routing.headers import REVISION_HEADER
+from plimsoll.core.routing.table import RevisionRoute
+from plimsoll.gateway.cache.store import Answer
+from plimsoll.gateway.http1.answer_head import AnswerHead
+
+
+def kept(
+    revision: RevisionRoute,
+    answer: Answer,
+    request: InferRequest,
+    written: tuple[bytes, int | None],
+    wanted: OnLow | None,
+) -> tuple[AnswerHead, bytes]:
+    """Returns what is given of a kept answer of this revision.
+
+    Args:
+        revision: That gave it.
+        answer: What is kept.
+        request: What is asked.
+        written: The answer as the request wants it: its body, and how much of that is JSON; None: all.
+        wanted: What becomes of it.
+    """
+    body, length = written
+    if wanted is OnLow.ABSTAIN:
+        value = answer.value
+        body, length = written_http(abstention(value.model, value.version), request.id), None
+    return head_of(revision, body, length), body
+
+
+def head_of(revision: RevisionRoute, body: bytes, length: int | None) -> AnswerHead:
+    """Returns the head of a success with this body; `length` of its JSON where data comes behind that."""
+    kind = b"application/json" if length is None else b"application/octet-stream"
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ncontent-length: %d\r\n" % (kind, len(body))
+    if length is not None:
+        head += b"inference-header-content-length: %d\r\n" % length
+    head += f"{REVISION_HEADER}: {revision.name}\r\n\r\n".encode()
+    return AnswerHead(200, len(body), keep_alive=True, forward=head, informational=False)

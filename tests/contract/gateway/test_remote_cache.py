@@ -1,0 +1,453 @@
+"""A store that gateways share, which is a real Redis: what they get from it, and that they never depend on it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import signal
+import struct
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+import pytest
+from tests.support.fakeapi import FakeApi
+from tests.support.fakeapi.__main__ import write_kubeconfig
+from tests.support.gateway_process import gateway_process
+from tests.support.grpc_gateway import revision, table
+from tests.support.grpc_stage import stage
+from tests.support.http_gateway import Answer, Gateway, gateway, infer, until
+from tests.support.mounted_secret import mount
+from tests.support.redis_server import RedisServer, connected, redis_server, store_at
+from tests.support.routed import TEAM
+from tests.support.scripted_http import Asked, Scripted, ok, scripted
+from tests.support.tls import AUTHORITY
+from tritonclient.grpc import service_pb2 as pb
+
+from plimsoll.core.cache.breaker import BreakerState
+from plimsoll.core.cache.policy import CachePolicy
+from plimsoll.gateway.cache.remote.link import Direction
+from plimsoll.gateway.cache.remote.store import Looked, RemoteStore, Written
+
+KEPT = CachePolicy(ttl_s=60.0, max_bytes=1 << 20)
+CLIENTS = 8
+PASSWORD = "a-password-that-nobody-may-read"  # noqa: S105 - of a server that lives as long as a test
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path) as server:
+        yield server
+
+
+def asking(value: float = 1, head: bytes = b"") -> bytes:
+    x = {"name": "x", "datatype": "FP32", "shape": [1, 1], "data": [value]}
+    return infer(json.dumps({"inputs": [x]}).encode(), head)
+
+
+async def doubling(asked: Asked) -> None:
+    x = json.loads(await asked.read_body())["inputs"][0]["data"][0]
+    y = {"name": "y", "datatype": "FP32", "shape": [1, 1], "data": [2 * x]}
+    asked.writer.write(ok(json.dumps({"model_name": "digits", "model_version": "1", "outputs": [y]}).encode()))
+
+
+def y_of(answer: Answer) -> float:
+    assert answer.status == 200, answer
+    return float(json.loads(answer.body)["outputs"][0]["data"][0])
+
+
+def how(answer: Answer) -> str | None:
+    return answer.field("x-plimsoll-cache")
+
+
+@asynccontextmanager
+async def one_gateway(server: Scripted, store: RemoteStore) -> AsyncIterator[Gateway]:
+    async with gateway(port=server.port, remote_of=store.of) as subject:
+        subject.route([server.ip], cache=KEPT)
+        yield subject
+
+
+async def stored(store: RemoteStore, count: int = 1) -> None:
+    await until(lambda: store.written[Written.STORED] >= count)
+
+
+class Load:
+    """Clients that ask without a pause, each time something new, and take nothing but the right answer."""
+
+    def __init__(self, subject: Gateway) -> None:
+        self.answers = 0
+        self._subject = subject
+        self._values = itertools.count(1)
+        self._ends = False
+
+    async def __aenter__(self) -> Self:
+        self._clients = [asyncio.create_task(self._client()) for _ in range(CLIENTS)]
+        await self.goes_on()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._ends = True
+        await asyncio.gather(*self._clients)
+
+    async def goes_on(self) -> None:
+        """Waits until every client has had answers since."""
+        wanted = self.answers + 10 * CLIENTS
+        await until(lambda: self.answers >= wanted)
+
+    async def _client(self) -> None:
+        client = await self._subject.connect()
+        while not self._ends:
+            value = next(self._values)
+            assert y_of(await client.ask(asking(value))) == 2 * value
+            self.answers += 1
+        client.close()
+
+
+# ---- what they share -------------------------------------------------------------------------------------------------
+async def test_what_one_gateway_was_told_another_one_knows(redis: RedisServer) -> None:
+    async with (
+        scripted(doubling) as server,
+        store_at(redis.url) as one,
+        store_at(redis.url) as other,
+        one_gateway(server, one) as first,
+        one_gateway(server, other) as second,
+    ):
+        assert how(await first.ask(asking())) == "miss"
+        await stored(one)
+        assert 55_000 < int(redis.say("PTTL", *redis.names())) <= 60_000
+        given = await second.ask(asking())
+        assert (y_of(given), how(given), given.field("x-plimsoll-revision")) == (2, "hit", "r1")
+        assert 55 < second.looked.stores[0].ttl_s[0] <= 60, "it is kept no longer here than there"
+        assert how(await second.ask(asking())) == "hit"
+        counts = second.looked.cache.counts
+        assert (counts.remote, counts.hits, counts.misses, len(server.asked)) == (1, 1, 0, 1)
+        record = second.records["r1"]
+        assert (record.exempt, record.cache_hits) == (2, 2)
+        assert [other.looked[looked] for looked in (Looked.HIT, Looked.MISS)] == [1, 0]
+
+
+async def test_what_either_arm_holds_there_is_no_evidence(redis: RedisServer) -> None:
+    async with (
+        scripted(doubling) as server,
+        store_at(redis.url) as one,
+        store_at(redis.url) as other,
+        one_gateway(server, one) as first,
+        one_gateway(server, other) as second,
+    ):
+        first.route([server.ip], [server.ip], weight=1000, cache=KEPT)
+        await first.ask(asking())
+        await stored(one)
+        second.route([server.ip], [server.ip], weight=0, cache=KEPT)
+        assert how(await second.ask(asking())) == "miss", "no revision gives another one's answer"
+        assert second.records["r1"].exempt == 1
+        await second.ask(asking(2))
+        assert second.records["r1"].exempt == 1
+
+
+async def test_models_of_two_objects_never_meet(redis: RedisServer) -> None:
+    async with scripted(doubling) as server, store_at(redis.url) as one:
+        async with one_gateway(server, one) as first:
+            await first.ask(asking())
+        await stored(one)
+        async with gateway(port=server.port, remote_of=lambda _: one.of("another-uid")) as second:
+            second.route([server.ip], cache=KEPT)
+            assert how(await second.ask(asking())) == "miss"
+
+
+async def test_a_share_of_its_hits_is_checked_too(redis: RedisServer) -> None:
+    async with (
+        scripted(doubling) as server,
+        store_at(redis.url) as one,
+        one_gateway(server, one) as first,
+        one_gateway(server, one) as second,
+    ):
+        await first.ask(asking())
+        await stored(one)
+        second.route([server.ip], cache=CachePolicy(60.0, 1 << 20, recheck=0.5))
+        second.looked.tossed = 0.4
+        assert how(await second.ask(asking())) == "recheck"
+        counts = second.looked.cache.counts
+        assert (counts.remote, counts.rechecked, counts.mismatched) == (1, 1, 0)
+
+
+async def test_requests_that_ask_the_same_ask_it_once(redis: RedisServer) -> None:
+    async with scripted(doubling) as server, store_at(redis.url) as one:
+        async with one_gateway(server, one) as first:
+            await first.ask(asking())
+        await stored(one)
+        async with one_gateway(server, one) as second:
+            clients = [await second.connect() for _ in range(5)]
+            for client in clients:
+                client.writer.write(asking())
+            answers = [await client.answer() for client in clients]
+            assert {y_of(answer) for answer in answers} == {2}
+            assert (one.looked[Looked.HIT], len(server.asked)) == (1, 1)
+            for client in clients:
+                client.close()
+
+
+async def test_over_grpc_and_over_http_it_is_one_answer(redis: RedisServer) -> None:
+    request = pb.ModelInferRequest(
+        model_name="digits",
+        id="7",
+        inputs=[pb.ModelInferRequest.InferInputTensor(name="x", datatype="FP32", shape=[1, 1])],
+        raw_input_contents=[struct.pack("<f", 1)],
+    )
+    async with scripted(doubling) as server, store_at(redis.url) as one:
+        async with one_gateway(server, one) as first:
+            await first.ask(asking())
+        await stored(one)
+        async with stage("a", remote_of=one.of) as on:
+            on.gateway.route(table(revision("r1", "a", cacheable=True), epoch=2, cache=KEPT))
+            call = on.stub.ModelInfer(request)
+            answer = await call
+            assert (answer.id, answer.raw_output_contents) == ("7", [struct.pack("<f", 2)])
+            assert dict(await call.initial_metadata())["x-plimsoll-cache"] == "hit"
+            assert on.pods["a"].requests == []
+
+
+# ---- a store that is in trouble --------------------------------------------------------------------------------------
+async def opens(store: RemoteStore) -> None:
+    await until(lambda: all(store.state(direction) is BreakerState.OPEN for direction in Direction))
+
+
+async def closes(store: RemoteStore) -> None:
+    await until(lambda: all(store.state(direction) is BreakerState.CLOSED for direction in Direction), 40)
+
+
+@pytest.mark.parametrize("trouble", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hangs"])
+async def test_a_store_that_fails_fails_no_request_and_is_found_again(
+    redis: RedisServer, trouble: signal.Signals
+) -> None:
+    async with scripted(doubling) as server, store_at(redis.url) as store, one_gateway(server, store) as subject:
+        async with Load(subject) as load:
+            redis.signal(trouble)
+            await opens(store)
+            skipped = store.looked[Looked.SKIPPED]
+            await load.goes_on()
+            assert store.looked[Looked.SKIPPED] >= skipped + 10 * CLIENTS, "it is not asked while it is in trouble"
+            assert store.looked[Looked.FAILED] <= CLIENTS, "nobody waited but who had asked when it began"
+            if trouble is signal.SIGSTOP:
+                redis.signal(signal.SIGCONT)
+            else:
+                redis.start()
+            await closes(store)
+            misses = store.looked[Looked.MISS]
+            await until(lambda: store.looked[Looked.MISS] > misses)
+        assert subject.records["r1"].arrivals == load.answers
+        assert subject.looked.cache.counts.misses == load.answers
+
+
+async def test_a_store_that_restarts_under_load(redis: RedisServer) -> None:
+    async with (
+        scripted(doubling) as server,
+        store_at(redis.url) as store,
+        one_gateway(server, store) as subject,
+        Load(subject) as load,
+    ):
+        for _ in range(3):
+            redis.signal(signal.SIGKILL)
+            redis.start()
+            await closes(store)
+            await stored(store, store.written[Written.STORED] + 1)
+            await load.goes_on()
+
+
+async def test_a_store_that_is_full_is_read_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with redis_server(tmp_path) as redis:
+        async with scripted(doubling) as server, store_at(redis.url) as store, one_gateway(server, store) as subject:
+            await subject.ask(asking())
+            await stored(store)
+            redis.say("CONFIG", "SET", "maxmemory", "1")
+            await subject.ask(asking(2))
+            await until(lambda: store.written[Written.FAILED] == 1)
+            async with one_gateway(server, store) as second:
+                assert how(await second.ask(asking())) == "hit"
+            async with Load(subject):
+                await until(lambda: store.state(Direction.WRITE) is BreakerState.OPEN)
+            assert store.state(Direction.READ) is BreakerState.CLOSED
+    said = [record for record in caplog.records if "OOM" in getattr(record, "why", "")]
+    assert len(said) == 1
+    assert "maxmemory-policy" in said[0].why  # type: ignore[attr-defined]
+
+
+PLANTED: dict[str, list[list[str]]] = {
+    "noise": [["SET", "ONE", "plimsoll-kept-1\n and noise", "PX", "60000"], ["SET", "TWO", "x", "PX", "60000"]],
+    "each other's": [["RENAME", "ONE", "aside"], ["RENAME", "TWO", "ONE"], ["RENAME", "aside", "TWO"]],
+    "lists": [["DEL", "ONE", "TWO"], ["RPUSH", "ONE", "a"], ["RPUSH", "TWO", "a"]],
+    "kept for ever": [["PERSIST", "ONE"], ["PERSIST", "TWO"]],
+    "a hundred MiB": [["SETRANGE", "ONE", str(100 << 20), "a"], ["SETRANGE", "TWO", str(100 << 20), "a"]],
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED)
+async def test_what_others_wrote_there_is_no_answer(redis: RedisServer, planted: list[list[str]]) -> None:
+    async with scripted(doubling) as server, store_at(redis.url) as one:
+        async with one_gateway(server, one) as first:
+            for value in (1, 2):
+                await first.ask(asking(value))
+        await stored(one, 2)
+        names = dict(zip(("ONE", "TWO"), redis.names(), strict=True))
+        for said in planted:
+            redis.say(*(names.get(part, part) for part in said))
+        async with one_gateway(server, one) as second:
+            for value in (1, 2):
+                given = await second.ask(asking(value))
+                assert (y_of(given), how(given)) == (2 * value, "miss")
+            assert one.looked == {Looked.MISS: 2, Looked.UNREADABLE: 2}
+            assert one.state(Direction.READ) is BreakerState.CLOSED, "that is not the store's failure"
+        await stored(one, 4)
+        async with one_gateway(server, one) as third:
+            assert how(await third.ask(asking())) == "hit", "what was there has been written over"
+
+
+async def noise(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(10)
+    writer.write(b"*4294967295\r\nHTTP/1.1 400 Bad Request\r\n")
+    await reader.read()
+    writer.close()
+
+
+async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(-1)
+    writer.close()
+
+
+async def no_more_than_a_greeting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answers the first PING, and nothing else as it should."""
+    await reader.read(100)
+    writer.write(b"+PONG\r\n")
+    await reader.read(10)
+    writer.write(b"+OK\r\n+OK\r\n+OK\r\n+OK\r\n")
+    await reader.read()
+    writer.close()
+
+
+@pytest.mark.parametrize("behaviour", [noise, silence, no_more_than_a_greeting])
+async def test_what_is_no_store_at_all_is_left_alone(behaviour: object) -> None:
+    stranger = await asyncio.start_server(behaviour, "127.0.0.1", 0)  # type: ignore[arg-type]
+    port = stranger.sockets[0].getsockname()[1]
+    async with (
+        scripted(doubling) as server,
+        store_at(f"redis://127.0.0.1:{port}", connects=False) as store,
+        one_gateway(server, store) as subject,
+        Load(subject) as load,
+    ):
+        await until(lambda: store.state(Direction.READ) is BreakerState.OPEN, 30)
+        await load.goes_on()
+    stranger.close()
+
+
+# ---- who may come in -------------------------------------------------------------------------------------------------
+async def test_a_wrong_password_is_said_once_without_it_and_the_right_one_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    rights = ["on", ">" + PASSWORD, "~plimsoll:*", "+getrange", "+pttl", "+exists", "+set", "+ping"]
+    mount(tmp_path / "login", {"username": b"gateways", "password": b"the-old-one"})
+    settings = {"secret": "cache-login", "folder": str(tmp_path / "login")}
+    with redis_server(tmp_path, "--requirepass", "another", "--user", "gateways", *rights) as redis:
+        async with (
+            scripted(doubling) as server,
+            store_at(redis.url, connects=False, **settings) as store,
+            one_gateway(server, store) as subject,
+        ):
+            async with Load(subject):
+                await opens(store)
+            said = [record.why for record in caplog.records if hasattr(record, "why")]
+            assert said == ["it answers WRONGPASS; look at Secret cache-login"] * 2, "once for each connection"
+            mount(tmp_path / "login", {"username": b"gateways", "password": PASSWORD.encode() + b"\n"})
+            await until(lambda: connected(store), 40)
+            async with Load(subject):
+                await closes(store)
+    everything = "".join(str(record.__dict__) for record in caplog.records)
+    assert PASSWORD not in everything
+    assert "the-old-one" not in everything
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"password": b""}, "Secret cache-login has no entry 'password'"),
+        (None, "Secret cache-login cannot be read: No such file or directory"),
+    ],
+)
+async def test_a_secret_that_lacks_something(
+    redis: RedisServer, tmp_path: Path, caplog: pytest.LogCaptureFixture, files: dict[str, bytes] | None, why: str
+) -> None:
+    folder = tmp_path / "login"
+    if files is not None:
+        mount(folder, files)
+    async with store_at(redis.url, connects=False, secret="cache-login", folder=str(folder)) as store:  # noqa: S106
+        await opens(store)
+    assert {record.why for record in caplog.records if hasattr(record, "why")} == {why}
+
+
+async def test_over_tls_only_a_store_that_is_known_is_asked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    mount(tmp_path / "tls", {**AUTHORITY.issue().files, "ca.crt": AUTHORITY.pem})
+    files = {name: str(tmp_path / "tls" / name) for name in ("tls.crt", "tls.key", "ca.crt")}
+    tls = ("--tls-cert-file", files["tls.crt"], "--tls-key-file", files["tls.key"])
+    more = ("--tls-ca-cert-file", files["ca.crt"], "--tls-auth-clients", "no")
+    with redis_server(tmp_path, *tls, *more, tls=True) as redis:
+        async with (
+            scripted(doubling) as server,
+            store_at(redis.url, caSecret="cache-ca", caFolder=str(tmp_path / "tls")) as store,
+        ):
+            async with one_gateway(server, store) as first:
+                await first.ask(asking())
+            await stored(store)
+            async with one_gateway(server, store) as second:
+                assert how(await second.ask(asking())) == "hit"
+        caplog.clear()
+        async with store_at(redis.url, connects=False) as store:
+            await opens(store)
+    said = {record.why for record in caplog.records if hasattr(record, "why")}
+    assert all("its certificate is not trusted" in why for why in said)
+    assert said
+
+
+# ---- patience --------------------------------------------------------------------------------------------------------
+async def test_a_client_that_goes_while_the_store_is_asked_is_forgotten(redis: RedisServer) -> None:
+    async with scripted(doubling) as server, store_at(redis.url) as store, one_gateway(server, store) as subject:
+        redis.signal(signal.SIGSTOP)
+        client = await subject.connect()
+        client.writer.write(asking())
+        await until(lambda: subject.records["r1"].arrivals == 1)
+        client.close()
+        await until(lambda: len(subject.records["r1"].ends) == 1)
+        redis.signal(signal.SIGCONT)
+        assert y_of(await subject.ask(asking())) == 2
+
+
+async def test_a_hanging_store_takes_a_small_part_of_a_short_time(redis: RedisServer) -> None:
+    async with scripted(doubling) as server, store_at(redis.url) as store, one_gateway(server, store) as subject:
+        redis.signal(signal.SIGSTOP)
+        assert y_of(await subject.ask(asking(head=b"x-plimsoll-timeout-ms: 2000\r\n"))) == 2
+        redis.signal(signal.SIGCONT)
+
+
+# ---- as a process ----------------------------------------------------------------------------------------------------
+async def test_the_process_serves_on_with_it_dead_and_tells(api: FakeApi, tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    write_kubeconfig(kubeconfig, api.url)
+    mount(tmp_path / "login", {"password": PASSWORD.encode()})
+    with redis_server(tmp_path, "--requirepass", PASSWORD) as redis:
+        login = {"secret": "cache-login", "folder": str(tmp_path / "login")}
+        async with gateway_process(kubeconfig, TEAM, redis={"url": redis.url, **login}) as running:
+            await running.answers("/readyz", 200)
+            async with asyncio.timeout(30):
+                while 'remote_cache_connected{direction="read"} 1.0' not in (await running.get("/metrics"))[1]:  # noqa: ASYNC110 - a process
+                    await asyncio.sleep(0.05)
+            redis.signal(signal.SIGKILL)
+            async with asyncio.timeout(30):
+                while 'breaker{direction="read",state="open"} 1.0' not in (await running.get("/metrics"))[1]:  # noqa: ASYNC110 - a process
+                    await asyncio.sleep(0.05)
+            assert (await running.get("/readyz"))[0] == 200
+            assert 'remote_cache_lookups_total{result="failed"} 0.0' in (await running.get("/metrics"))[1]
+            assert await running.ends(signal.SIGTERM) == 0
+            log = running.log.read_text(encoding="utf-8")
+            assert '"event": "cache.remote_failed"' in log
+            assert PASSWORD not in log
