@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -109,10 +109,10 @@ def redis_server(folder: Path, *settings: str, tls: bool = False, login: tuple[s
 
 @asynccontextmanager
 async def store_at(
-    url: str, *, connects: bool = True, clock: Callable[[], float] = time.monotonic, **settings: Any
+    url: str, *, connects: bool = True, answer_s: float = 5.0, **settings: Any
 ) -> AsyncIterator[RemoteStore]:
-    """A gateway's connections to a store; `connects` waits for both."""
-    store = RemoteStore(RedisSettings(url=url, **settings), clock, lambda: 0.0)
+    """A gateway's connections to a store; `connects` waits for both. It is patient, as the machine may be busy."""
+    store = RemoteStore(RedisSettings(url=url, **settings), time.monotonic, lambda: 0.0, answer_s)
     running = asyncio.create_task(store.run())
     try:
         if connects:

@@ -29,7 +29,7 @@ from plimsoll.core.validation.problem import Kind, Problem, header_value, senten
 from plimsoll.core.validation.rules import Rules
 from plimsoll.gateway.cache.caches import question
 from plimsoll.gateway.cache.model_cache import Errand, ModelCache
-from plimsoll.gateway.cache.store import LONGEST_WAIT_S, Answer, Inquiry
+from plimsoll.gateway.cache.store import Answer, Inquiry
 from plimsoll.gateway.inspection import Inspection, Subject
 
 _NOT_OURS: Final = frozenset({Fault.UNSUPPORTED, Fault.TOO_LARGE})
@@ -197,7 +197,10 @@ class Inspected:
     # ---- a request that waits for the store that gateways share
     def _inquires(self, cache: ModelCache, errand: Errand, others: tuple[bytes, ...]) -> bool:
         """Returns whether it waits: a short while, and a small part of what its client grants at most."""
-        wait_s = min(LONGEST_WAIT_S, self._call.time_left_s() * _PATIENCE)
+        longest_s = cache.longest_wait_s
+        if not longest_s:
+            return False
+        wait_s = min(longest_s, self._call.time_left_s() * _PATIENCE)
         self._inquiry = cache.inquire(errand, others, wait_s, self._learnt)
         return self._inquiry is not None
 

@@ -8,8 +8,9 @@ import json
 import logging
 import signal
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -27,10 +28,15 @@ from tests.support.scripted_http import Asked, Scripted, ok, scripted
 from tests.support.tls import AUTHORITY
 from tritonclient.grpc import service_pb2 as pb
 
+from plimsoll.api.vocabulary import DataType
 from plimsoll.core.cache.breaker import BreakerState
 from plimsoll.core.cache.policy import CachePolicy
+from plimsoll.core.inference.answer import InferAnswer
+from plimsoll.core.inference.request import Tensor
 from plimsoll.gateway.cache.remote.link import Direction
 from plimsoll.gateway.cache.remote.store import Looked, RemoteStore, Written
+from plimsoll.gateway.cache.store import Answer as KeptAnswer
+from plimsoll.gateway.cache.store import Inquiry
 
 KEPT = CachePolicy(ttl_s=60.0, max_bytes=1 << 20)
 CLIENTS = 8
@@ -222,7 +228,11 @@ async def closes(store: RemoteStore) -> None:
 async def test_a_store_that_fails_fails_no_request_and_is_found_again(
     redis: RedisServer, trouble: signal.Signals
 ) -> None:
-    async with scripted(doubling) as server, store_at(redis.url) as store, one_gateway(server, store) as subject:
+    async with (
+        scripted(doubling) as server,
+        store_at(redis.url, answer_s=0.5) as store,
+        one_gateway(server, store) as subject,
+    ):
         async with Load(subject) as load:
             redis.signal(trouble)
             await opens(store)
@@ -332,7 +342,7 @@ async def test_what_is_no_store_at_all_is_left_alone(behaviour: object) -> None:
     port = stranger.sockets[0].getsockname()[1]
     async with (
         scripted(doubling) as server,
-        store_at(f"redis://127.0.0.1:{port}", connects=False) as store,
+        store_at(f"redis://127.0.0.1:{port}", connects=False, answer_s=0.5) as store,
         one_gateway(server, store) as subject,
         Load(subject) as load,
     ):
@@ -422,11 +432,52 @@ async def test_a_client_that_goes_while_the_store_is_asked_is_forgotten(redis: R
         assert y_of(await subject.ask(asking())) == 2
 
 
-async def test_a_hanging_store_takes_a_small_part_of_a_short_time(redis: RedisServer) -> None:
-    async with scripted(doubling) as server, store_at(redis.url) as store, one_gateway(server, store) as subject:
+class Deaf:
+    """A store that never answers, and how long each request was to wait for it."""
+
+    longest_wait_s = 0.02
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def ask(self, _key: bytes, _others: Sequence[bytes], wait_s: float, inquiry: Inquiry) -> bool:
+        self.waits.append(wait_s)
+        asyncio.get_running_loop().call_later(0, inquiry.tell, None)
+        return True
+
+    def put(self, _key: bytes, _answer: object, _ttl_s: float) -> None:
+        """Keeps nothing."""
+
+
+async def test_it_gets_a_small_part_of_the_time_that_a_client_grants() -> None:
+    deaf = Deaf()
+    async with (
+        scripted(doubling) as server,
+        gateway(port=server.port, remote_of=lambda _: deaf) as subject,
+        stage("a", remote_of=lambda _: deaf) as on,
+    ):
+        subject.route([server.ip], cache=KEPT)
+        for head in (b"", b"x-plimsoll-timeout-ms: 60000\r\n", b"x-plimsoll-timeout-ms: 60\r\n"):
+            await subject.ask(asking(len(deaf.waits), head))
+        on.gateway.route(table(revision("r1", "a", cacheable=True), epoch=2, cache=KEPT))
+        x = pb.ModelInferRequest.InferInputTensor(name="x", datatype="UINT8", shape=[1])
+        await on.stub.ModelInfer(pb.ModelInferRequest(model_name="digits", inputs=[x], raw_input_contents=[b"1"]))
+    assert deaf.waits[:2] == [0.02, 0.02]
+    assert 0 < deaf.waits[2] <= 0.015
+    assert deaf.waits[3] == 0.02
+
+
+async def test_what_is_to_be_stored_is_bounded_while_it_hangs(redis: RedisServer) -> None:
+    large = KeptAnswer(InferAnswer("digits", "1", (Tensor("y", DataType.UINT8, (200_000,), bytes(200_000)),)), 0.1)
+    async with store_at(redis.url) as store:
         redis.signal(signal.SIGSTOP)
-        assert y_of(await subject.ask(asking(head=b"x-plimsoll-timeout-ms: 2000\r\n"))) == 2
+        for number in range(100):
+            store.of("uid").put(number.to_bytes(32, "big"), large, 60)
+        assert store.written[Written.DROPPED] == 100 - 21, "4 MiB are under way"
         redis.signal(signal.SIGCONT)
+        await stored(store, 21)
+        store.of("uid").put(bytes(32), replace(large, value=replace(large.value, model="m" * 400_000)), 60)
+        assert store.written[Written.DROPPED] == 100 - 20, "one is too long"
 
 
 # ---- as a process ----------------------------------------------------------------------------------------------------
@@ -436,7 +487,7 @@ async def test_the_process_serves_on_with_it_dead_and_tells(api: FakeApi, tmp_pa
     mount(tmp_path / "login", {"password": PASSWORD.encode()})
     with redis_server(tmp_path, "--requirepass", PASSWORD) as redis:
         login = {"secret": "cache-login", "folder": str(tmp_path / "login")}
-        async with gateway_process(kubeconfig, TEAM, redis={"url": redis.url, **login}) as running:
+        async with gateway_process(kubeconfig, TEAM, drainDelay="0s", redis={"url": redis.url, **login}) as running:
             await running.answers("/readyz", 200)
             async with asyncio.timeout(30):
                 while 'remote_cache_connected{direction="read"} 1.0' not in (await running.get("/metrics"))[1]:  # noqa: ASYNC110 - a process

@@ -87,6 +87,11 @@ class ModelCache:
         return self._store.get(key) is not None
 
     @property
+    def longest_wait_s(self) -> float:
+        """How long a request may wait for the store that gateways share, in seconds; 0 where there is none."""
+        return self._remote.longest_wait_s if self._remote is not None else 0.0
+
+    @property
     def held_bytes(self) -> int:
         """Memory that answers take, in bytes."""
         return self._store.size

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from plimsoll.core.inference.answer import InferAnswer
 
 _OVERHEAD = 512
 """Bytes that an entry takes beside its data: the key, the objects, the policy's books."""
 _PER_OUTPUT = 256
-
-LONGEST_WAIT_S: Final = 0.02
-"""How long a request waits for a store that gateways share. In the same network an answer takes 1 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,13 @@ class Inquiry:
 
 
 class Remote(Protocol):
-    """One model's part of a store that gateways share. Nothing of it fails, and nothing of it takes time."""
+    """One model's part of a store that gateways share. Nothing of it fails, and nothing of it takes time.
+
+    Attributes:
+        longest_wait_s: No request waits longer for it, in seconds.
+    """
+
+    longest_wait_s: float
 
     def ask(self, key: bytes, others: Sequence[bytes], wait_s: float, inquiry: Inquiry) -> bool:
         """Asks what is kept, and returns whether the inquiry will be told: not before this has returned.

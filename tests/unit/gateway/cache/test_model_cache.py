@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 
 import pytest
@@ -11,7 +11,7 @@ from tests.support.kept_answers import Kept, answer
 from plimsoll.core.cache.comparison import difference
 from plimsoll.core.cache.policy import CachePolicy
 from plimsoll.gateway.cache.model_cache import Errand, ModelCache
-from plimsoll.gateway.cache.store import Answer
+from plimsoll.gateway.cache.store import Answer, Found, Inquiry
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 NEVER, ALWAYS = 1.0, 0.0
@@ -35,10 +35,30 @@ class Asker:
         self._said.append(f"{self._name} alone")
 
 
+class Elsewhere:
+    """A store that gateways share, which answers when a test says so."""
+
+    longest_wait_s = 0.02
+
+    def __init__(self) -> None:
+        self.inquiries: list[Inquiry] = []
+        self.asked: list[tuple[bytes, tuple[bytes, ...]]] = []
+        self.puts: list[bytes] = []
+        self.listens = True
+
+    def ask(self, key: bytes, others: Sequence[bytes], _wait_s: float, inquiry: Inquiry) -> bool:
+        self.asked.append((key, tuple(others)))
+        self.inquiries.append(inquiry)
+        return self.listens
+
+    def put(self, key: bytes, _answer: Answer, _ttl_s: float) -> None:
+        self.puts.append(key)
+
+
 class Subject:
     """A cache with what is around it."""
 
-    def __init__(self, tosses: Iterator[float]) -> None:
+    def __init__(self, tosses: Iterator[float], remote: Elsewhere | None = None) -> None:
         self.store = Kept()
         self.said: list[str] = []
         self.mismatches: list[bytes] = []
@@ -48,6 +68,7 @@ class Subject:
             lambda: next(tosses),
             lambda one, other: not difference(one.value, other.value),
             self.mismatches.append,
+            remote,
         )
 
     def ask(self, name: str = "a", key: bytes = KEY) -> Answer | Errand | None:
@@ -169,3 +190,73 @@ def test_a_re_check_is_not_waited_for() -> None:
     subject.cache.landed(subject.errand(), answer())
     subject.errand("a")
     assert subject.ask("b") == answer()
+
+
+# ---- a store that gateways share ----
+class Inquirer:
+    """A request that asks it, and what it was told."""
+
+    def __init__(self, toss: float = NEVER) -> None:
+        self.store = Elsewhere()
+        self.subject = Subject(repeat(toss), self.store)
+        self.told: list[tuple[Answer | Errand, bool]] = []
+        self.errand = self.subject.errand()
+        self.inquiry = self.subject.cache.inquire(
+            self.errand, (OTHER,), 0.02, lambda found, held: self.told.append((found, held))
+        )
+
+    @property
+    def counted(self) -> tuple[int, int, int]:
+        counts = self.subject.cache.counts
+        return counts.hits, counts.remote, counts.misses
+
+
+def test_without_one_nobody_is_asked(subject: Subject) -> None:
+    assert subject.cache.inquire(subject.errand(), (), 0.02, lambda *_: None) is None
+    assert subject.cache.counts.misses == 1
+
+
+@pytest.mark.parametrize("left_s", [10.0, 60.0, 600.0])
+def test_what_it_has_is_given_to_all_that_wait_and_kept_for_the_time_that_is_left(left_s: float) -> None:
+    one = Inquirer()
+    one.subject.ask("b")
+    one.store.inquiries[0].tell(Found(answer(), left_s, held=False))
+    assert (one.told, one.subject.said) == ([(answer(), True)], ["b answered 1"])
+    assert (one.store.asked, one.subject.store.ttl_s) == ([(KEY, (OTHER,))], [min(60, left_s)])
+    assert one.counted == (0, 1, 0)
+    assert one.subject.ask() == answer()
+    assert one.store.puts == []
+
+
+def test_what_it_has_may_be_checked_while_others_get_it() -> None:
+    one = Inquirer(ALWAYS)
+    one.subject.ask("b")
+    one.store.inquiries[0].tell(Found(answer(), 60, held=False))
+    assert (one.told, one.subject.said) == ([(Errand(KEY, answer()), True)], ["b answered 1"])
+
+
+@pytest.mark.parametrize(
+    ("found", "held"), [(None, False), (Found(None, 0, held=False), False), (Found(None, 0, held=True), True)]
+)
+def test_what_it_lacks_is_the_models_to_answer_and_lies_there_afterwards(found: Found | None, held: bool) -> None:  # noqa: FBT001
+    one = Inquirer()
+    one.store.inquiries[0].tell(found)
+    one.store.inquiries[0].tell(Found(answer(), 60, held=True))
+    assert (one.told, one.counted) == ([(one.errand, held)], (0, 0, 1))
+    one.subject.cache.landed(one.errand, answer())
+    assert one.store.puts == [KEY]
+
+
+def test_one_that_does_not_listen_is_not_waited_for() -> None:
+    one = Inquirer()
+    one.store.listens = False
+    assert one.subject.cache.inquire(one.subject.errand(key=OTHER), (), 0.02, lambda *_: None) is None
+    assert one.counted == (0, 0, 1)
+
+
+def test_a_request_that_went_is_told_nothing() -> None:
+    one = Inquirer()
+    assert one.inquiry
+    one.inquiry.cancel()
+    one.store.inquiries[0].tell(Found(answer(), 60, held=False))
+    assert one.told == []

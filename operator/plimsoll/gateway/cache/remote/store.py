@@ -17,7 +17,7 @@ from plimsoll.core.inference.malformed import Malformed
 from plimsoll.gateway.cache.remote.link import Direction, Link
 from plimsoll.gateway.cache.remote.login import Login
 from plimsoll.gateway.cache.remote.wire import Wire
-from plimsoll.gateway.cache.store import LONGEST_WAIT_S, Answer, Found, Inquiry
+from plimsoll.gateway.cache.store import Answer, Found, Inquiry
 from plimsoll.gateway.config import RedisSettings
 from plimsoll.monitoring.remote_cache_metrics import LinkFigures, RemoteCacheFigures
 
@@ -25,8 +25,9 @@ _QUESTIONS: Final = 64
 _ANSWERS: Final = 256
 _ANSWER_BYTES: Final = 4 << 20
 """Under way at a time; a question beyond is not asked, an answer beyond is not stored."""
-_ANSWER_S: Final = LONGEST_WAIT_S
-"""A store that takes longer has failed: it would slow down more requests than it spares."""
+ANSWER_S: Final = 0.02
+"""How long a request waits. In the same network an answer takes 1 ms; a store that takes longer than this has failed:
+it would slow down more requests than it spares."""
 _STORE_S: Final = 1.0
 """After which an answer that is not stored means that the store is gone. Nobody waits for it."""
 _NOT_OURS: Final = "WRONGTYPE"
@@ -59,6 +60,7 @@ class RemoteStore:
         settings: Where it is.
         clock: Monotonic time in seconds.
         toss: Returns a random number from 0 to 1.
+        answer_s: A question without an answer after so many seconds means that the store is gone.
     """
 
     def __init__(
@@ -66,7 +68,9 @@ class RemoteStore:
         settings: RedisSettings,
         clock: Callable[[], float] = time.monotonic,
         toss: Callable[[], float] = random.random,
+        answer_s: float = ANSWER_S,
     ) -> None:
+        self.answer_s = answer_s
         self._links = {direction: _link(direction, settings, clock, toss) for direction in Direction}
         self.looked: Counter[Looked] = Counter()
         self.written: Counter[Written] = Counter()
@@ -112,10 +116,10 @@ class RemoteStore:
         def done(replies: list[Reply] | None) -> None:
             inquiry.tell(self._found(link, wire, name, replies))
 
-        if wait_s < _ANSWER_S:
+        if wait_s < self.answer_s:
             # This one's patience ends before: that is no failure of the store.
             asyncio.get_running_loop().call_later(wait_s, inquiry.tell, None)
-        wire.send(b"".join(commands), len(commands), _ANSWER_S, done)
+        wire.send(b"".join(commands), len(commands), self.answer_s, done)
         return True
 
     def put(self, name: bytes, answer: Answer, ttl_s: float) -> None:
@@ -169,11 +173,12 @@ class RemoteStore:
 class RemoteModel:
     """The part of one ModelDeployment; a `Remote`."""
 
-    __slots__ = ("_store", "_uid")
+    __slots__ = ("_store", "_uid", "longest_wait_s")
 
     def __init__(self, store: RemoteStore, uid: str) -> None:
         self._store = store
         self._uid = uid
+        self.longest_wait_s = store.answer_s
 
     def ask(self, key: bytes, others: Sequence[bytes], wait_s: float, inquiry: Inquiry) -> bool:
         """As `Remote` says."""
