@@ -9,6 +9,9 @@ RUN := PYTHONPATH=operator $(BIN)/python
 SOURCES := operator tests helm
 STAMP := .venv/.installed-$(shell cat requirements-dev.lock 2>/dev/null | sha256sum | cut -c1-16)
 
+# Tests are compiled once, and not by every worker of every run: that was a tenth of the time of `make check`.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -126,6 +128,16 @@ class Peer:
             self.send(frames.frame(frames.PING, frames.ACK, 0, payload))
         if kind in {frames.HEADERS, frames.DATA} and flags & frames.END_STREAM:
             self.ended.add(stream)
+
+    def end_sending(self) -> None:
+        """Closes the connection in one direction."""
+        self._writer.write_eof()
+
+    def vanish(self) -> None:
+        """Resets the connection."""
+        sock = self._writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
 
     async def close(self) -> None:
         self._writer.close()

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from plimsoll.api.base import API_VERSION
-from plimsoll.core.hashing import digest_of
+from plimsoll.core.hashing import manifest_digest_of
 from plimsoll.core.names import DELETION_COST_ANNOTATION, REVISION_LABEL
 
 JsonObject = dict[str, Any]
@@ -324,7 +324,7 @@ class ModelCluster:
     def _run_deployment(self, name: str) -> None:
         """Rolling update with maxSurge 1 and maxUnavailable 0."""
         obj = self.stores[Kind.DEPLOYMENT][name]
-        wanted, template = obj["spec"]["replicas"], digest_of(obj["spec"]["template"])
+        wanted, template = obj["spec"]["replicas"], manifest_digest_of(obj["spec"]["template"])
         alive = self._alive(name)
         new = [pod for pod, state in alive.items() if state.template == template]
         old = [pod for pod in alive if pod not in new]

@@ -180,7 +180,7 @@ async def test_killed_in_mid_birth_and_its_reason_gone_nothing_is_left(operated:
     operated.delete(MODELDEPLOYMENTS)
     async with operated.controller(gateway=ON):
         await operated.passes(640, step_s=4)  # the dead one's lease has to run out
-    assert parts(operated) == []
+        await operated.until(lambda: parts(operated) == [])
 
 
 def as_made(world: World, resource: Resource) -> JsonObject:

@@ -6,7 +6,7 @@ import struct
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.support.infer_requests import (
     as_json,
@@ -23,7 +23,6 @@ from plimsoll.core.inference.grpc_message import read_grpc
 from plimsoll.core.inference.http_body import read_http
 from plimsoll.core.inference.request import InferRequest, RequestedOutput, Tensor
 
-_SOME = settings(max_examples=150, deadline=None)
 X = Tensor("x", DataType.FP32, (2,), struct.pack("<2f", 1, 2))
 Y = Tensor("y", DataType.INT32, (1,), struct.pack("<i", 7))
 ASKED = InferRequest("1", (X, Y), (RequestedOutput("a"), RequestedOutput("b", 3)), {"t": 1, "seed": 42})
@@ -34,7 +33,6 @@ def key(request: InferRequest, revision: str = "digits-1a2b", declared: tuple[st
 
 
 # ---- one key ---------------------------------------------------------------------------------------------------------
-@_SOME
 @given(infer_requests(), st.text(st.characters(codec="ascii"), max_size=5))
 def test_every_form_has_one_key(request: InferRequest, other_id: str) -> None:
     forms = [
@@ -99,7 +97,6 @@ def test_a_revision_never_answers_for_another() -> None:
     assert len({key(ASKED, revision) for revision in ("digits-1a2b", "digits-1a2c", "digit-1a2b", "")}) == 4
 
 
-@_SOME
 @given(infer_requests(), infer_requests())
 def test_two_requests_have_two_keys(one: InferRequest, other: InferRequest) -> None:
     asked, told = (replace(request, id="", inputs=_sorted(request)) for request in (one, other))
@@ -108,7 +105,6 @@ def test_two_requests_have_two_keys(one: InferRequest, other: InferRequest) -> N
     assert key(asked, declared=declared) != key(told, declared=declared)
 
 
-@_SOME
 @given(infer_requests(), st.data())
 def test_one_bit_of_one_element_makes_another_key(request: InferRequest, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(request.inputs) - 1))

@@ -7,7 +7,7 @@ import struct
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.infer_requests import infer_requests
 from tritonclient.grpc import service_pb2 as pb
@@ -19,7 +19,6 @@ from plimsoll.core.inference.http_answer import read_http_answer, write_http_ans
 from plimsoll.core.inference.malformed import Malformed
 from plimsoll.core.inference.request import InferRequest, RequestedOutput, Tensor
 
-_SOME = settings(max_examples=150, deadline=None)
 ASKS = InferRequest("", (Tensor("x", DataType.BOOL, (1,), b"\1"),))
 
 
@@ -28,7 +27,6 @@ def answer_of(request: InferRequest) -> InferAnswer:
     return InferAnswer("digits", "7", request.inputs, request.parameters)
 
 
-@_SOME
 @given(infer_requests(), st.booleans())
 def test_over_http(request: InferRequest, binary: bool) -> None:  # noqa: FBT001 - drawn
     written = write_http_answer(answer_of(request), replace(ASKS, binary=binary))
@@ -36,13 +34,11 @@ def test_over_http(request: InferRequest, binary: bool) -> None:  # noqa: FBT001
     assert read_http_answer(*written) == answer_of(request)
 
 
-@_SOME
 @given(infer_requests())
 def test_over_grpc(request: InferRequest) -> None:
     assert read_grpc_answer(write_grpc_answer(answer_of(request), "7")) == answer_of(request)
 
 
-@_SOME
 @given(infer_requests())
 def test_what_is_written_is_what_grpc_clients_read(request: InferRequest) -> None:
     answer = answer_of(request)
@@ -57,7 +53,6 @@ def test_what_is_written_is_what_grpc_clients_read(request: InferRequest) -> Non
     } == (request.parameters)
 
 
-@_SOME
 @given(infer_requests())
 def test_what_grpc_servers_write_is_read(request: InferRequest) -> None:
     answer = answer_of(request)

@@ -8,7 +8,7 @@ import zlib
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.infer_requests import (
     as_json,
@@ -26,8 +26,6 @@ from plimsoll.core.inference.http_body import read_http, write_http
 from plimsoll.core.inference.malformed import Malformed
 from plimsoll.core.inference.request import InferRequest, RequestedOutput
 
-_SOME = settings(max_examples=150, deadline=None)
-
 
 def unwritten(request: InferRequest) -> InferRequest:
     """The request without what is only said about how the answer is written."""
@@ -35,20 +33,17 @@ def unwritten(request: InferRequest) -> InferRequest:
     return replace(request, outputs=outputs, binary=False)
 
 
-@_SOME
 @given(infer_requests(), st.booleans(), st.sampled_from([plainly, with_exponent]), st.sampled_from(["", " ", "\n\t "]))
 def test_json(request: InferRequest, flat: bool, spelling: object, spaces: str) -> None:  # noqa: FBT001 - drawn
     assert read_http(as_json(request, flat=flat, spelling=spelling, spaces=spaces)) == request  # type: ignore[arg-type]
 
 
-@_SOME
 @given(infer_requests())
 def test_json_in_another_order(request: InferRequest) -> None:
     found = read_http(as_json(request, turned=True))
     assert found == replace(request, inputs=tuple(reversed(request.inputs)))
 
 
-@_SOME
 @given(infer_requests())
 def test_what_the_http_client_sends(request: InferRequest) -> None:
     body, size = by_http_client(request)
@@ -57,20 +52,17 @@ def test_what_the_http_client_sends(request: InferRequest) -> None:
     assert found.binary is (not request.outputs)
 
 
-@_SOME
 @given(infer_requests())
 def test_what_the_grpc_client_sends(request: InferRequest) -> None:
     assert read_grpc(by_grpc_client(request)) == request
     assert first_size(by_grpc_client(request)) == next(iter(request.inputs[0].shape), None)
 
 
-@_SOME
 @given(infer_requests())
 def test_typed_contents(request: InferRequest) -> None:
     assert read_grpc(by_typed_contents(request)) == request
 
 
-@_SOME
 @given(infer_requests(), st.booleans())
 def test_what_is_written_is_read_as_the_same(request: InferRequest, binary: bool) -> None:  # noqa: FBT001 - drawn
     asked = replace(request, binary=binary)
@@ -78,14 +70,12 @@ def test_what_is_written_is_read_as_the_same(request: InferRequest, binary: bool
     assert read_grpc(write_grpc(request, "digits")) == request
 
 
-@_SOME
 @given(infer_requests())
 def test_compressed_bodies(request: InferRequest) -> None:
     body = as_json(request)
     assert decoded(gzip.compress(body), "gzip") == decoded(zlib.compress(body), "Deflate") == decoded(body) == body
 
 
-@_SOME
 @given(infer_requests())
 def test_messages_in_their_frame(request: InferRequest) -> None:
     message = by_grpc_client(request)

@@ -159,7 +159,7 @@ def test_bounds(limits: Limits, sent: Message) -> None:
     assert refusal(sent.SerializeToString(), limits).fault is Fault.TOO_LARGE
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200)
 @given(infer_requests(), st.data())
 def test_a_damaged_message_is_read_or_refused(request: InferRequest, data: st.DataObject) -> None:
     damaged = bytearray(by_grpc_client(request))
@@ -171,7 +171,7 @@ def test_a_damaged_message_is_read_or_refused(request: InferRequest, data: st.Da
         assert refused.message  # noqa: PT017 - either outcome is right
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100)
 @given(infer_requests(), st.data())
 def test_what_is_read_is_what_protobuf_reads(request: InferRequest, data: st.DataObject) -> None:
     """A message that is read here means the same to a full reader, however its bytes were cut or changed."""

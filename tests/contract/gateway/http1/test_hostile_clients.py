@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 
 import pytest
 from tests.support.http_gateway import Client, Gateway, gateway, infer, until
@@ -29,6 +30,7 @@ CHUNKED = b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: digits\r\nTransfer-En
         (CHUNKED + b"FFFFFFFFF\r\n", 400),
         (CHUNKED + b"4000001\r\n", 413),
         (infer().replace(b"th: 13", b"th: 67108865"), 413),
+        (infer().replace(b"th: 13", b"th: 1073741824"), 413),
     ],
 )
 async def test_what_cannot_be_told_apart_is_refused_and_the_connection_ends(request_: bytes, status: int) -> None:
@@ -100,6 +102,26 @@ async def test_a_body_that_stops_is_the_clients_fault() -> None:
         client.close()
         await until(lambda: not server.open)
         assert subject.records["r1"].outcomes == [Outcome.CLIENT_FAULT]
+
+
+async def test_a_client_that_resets_its_connection_in_mid_body_has_gone() -> None:
+    async with scripted(saying(ok())) as server, gateway(port=server.port) as subject:
+        subject.route([server.ip])
+        client = await subject.connect()
+        client.writer.write(infer()[:-1])
+        await until(lambda: len(server.asked) == 1)
+        sock = client.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.writer.transport.abort()
+        await until(lambda: not server.open)
+        assert (subject.records["r1"].outcomes, subject.outstanding) == ([Outcome.CANCELLED], 0)
+
+
+async def test_a_content_type_is_the_model_servers_to_judge() -> None:
+    async with scripted(saying(ok())) as server, gateway(port=server.port) as subject:
+        subject.route([server.ip])
+        assert (await subject.ask(infer(b"{}", b"Content-Type: text/html\r\n"))).status == 200
+        assert b"content-type: text/html" in server.asked[0].head.lower()
 
 
 async def test_an_idle_connection_is_closed_without_a_word() -> None:
@@ -183,7 +205,7 @@ async def test_a_server_that_takes_no_byte_stops_the_client_from_sending() -> No
         asked.writer.transport.pause_reading()  # type: ignore[attr-defined] - a stream's transport can
         await asyncio.sleep(60)
 
-    limits = Limits(response_s=1.0, sweep_s=0.05)
+    limits = Limits(response_s=4.0, sweep_s=0.05)  # it gives up, and reads the rest, long after the client has stalled
     request = infer(b"x" * (60 << 20))
     async with scripted(stall) as server, gateway(limits, port=server.port) as subject:
         subject.route([server.ip])

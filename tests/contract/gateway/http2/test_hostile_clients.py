@@ -15,6 +15,7 @@ from tests.support.grpc_gateway import Gateway, eventually, revision, running_ga
 from tests.support.grpc_pods import Pod, running_pods
 from tests.support.http2_peer import REQUEST, Peer, client_of, message
 
+from plimsoll.core.records.outcome import Outcome
 from plimsoll.gateway.http2 import frames
 from plimsoll.gateway.http2.frames import (
     CONTINUATION,
@@ -286,6 +287,25 @@ async def test_a_client_that_takes_nothing_of_its_answer_is_cut_off() -> None:
         assert peer.resets == {1: ErrorCode.CANCEL}
         assert 1 not in peer.data
         await eventually(lambda: len(gateway.record("r1").ends) == 1, "the end was not recorded")
+
+
+GOES: list[tuple[str, Callable[[Peer], None]]] = [
+    ("resets its call", lambda peer: peer.send(frames.reset(1, ErrorCode.CANCEL))),
+    ("resets its connection", lambda peer: peer.vanish()),
+    ("closes its half of the connection", lambda peer: peer.end_sending()),
+]
+
+
+@pytest.mark.parametrize("goes", [row[1] for row in GOES], ids=[row[0] for row in GOES])
+async def test_a_client_that_goes_in_mid_message(goes: Callable[[Peer], None]) -> None:
+    async with attacked() as (gateway, _, peer):
+        peer.begin()
+        peer.head(1)
+        peer.body(1, message(bytes(30_000))[:10_000], ended=False)
+        await eventually(lambda: gateway.record("r1").arrivals == 1, "it did not arrive")
+        goes(peer)
+        await eventually(lambda: len(gateway.record("r1").ends) == 1, "the end was not recorded")
+        assert gateway.record("r1").outcomes == [Outcome.CANCELLED]
 
 
 @pytest.mark.parametrize(("field", "status"), [((":method", "GET"), "405"), (("content-type", "text/html"), "415")])
