@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import sqrt
@@ -30,8 +31,9 @@ from plimsoll_dev.testbed.model import Served
 
 pytestmark = pytest.mark.usefixtures("gateways")
 LONG_DRAIN = {"runtime": {"drain": "1h"}}
-AT_ONCE_S = 3.0
-"""A second is promised; the time of kubectl is measured with it."""
+AT_ONCE_S = 1.0
+SLACK_S = 1.5
+"""For a busy machine, and for a node whose clock is not the tests'."""
 SPARE = {"fallback": {"name": "steady"}, "overload": {"action": "Fallback"}}
 SWITCH = {"killSwitch": {"errorRate": "20%", "window": "2s", "minRequests": 20, "action": "Fallback"}}
 
@@ -155,6 +157,7 @@ def test_weights_go_to_and_fro_without_a_controller(team: Team, served: Served, 
             running.until_ended(1_500)
         running.phase("StableOnly")
         team.patch("mdep", "digits", {"spec": {"traffic": "StableOnly"}})
+        applied = time.time()
         running.until_ended(1_000)
         running.phase("restart")
         team.patch("mdep", "digits", {"spec": {"traffic": "Normal"}})
@@ -167,7 +170,7 @@ def test_weights_go_to_and_fro_without_a_controller(team: Team, served: Served, 
     for name, phase in seen.phases.items():
         if ": " in name:
             assert_split(phase, int(name.partition(": ")[2]) / 1000)
-    assert seen.phases["StableOnly"].last_s.get("digits 1", 0.0) < AT_ONCE_S
+    assert last_of(seen.phases["StableOnly"], {"digits 1"}) - applied < AT_ONCE_S + SLACK_S
     assert weights.pop(second) == 500
     assert list(weights.values()) == [0], "one that has never heard of a controller trusts no candidate"
     team.until("it trusts the next controller", lambda: all(trusts(team, pod) for pod in gateway_names(team)))
@@ -206,10 +209,12 @@ def test_users_are_led_away_from_a_model_without_a_controller(team: Team, shaky:
     def fault(what: str) -> None:
         team.kubectl("exec", pods()[0], "-c", "triton", "--", "sh", "-c", f"echo {what} > /tmp/fault")
 
+    applied: dict[str, float] = {}
     with no_controller(team), load(team, shaky) as running:
         for traffic in ("Fallback", "Stopped", "Normal"):
             running.phase(traffic)
             team.patch("mdep", "shaky", {"spec": {"traffic": traffic}})
+            applied[traffic] = time.time()
             running.until_ended(1_000)
         running.phase("fails")
         fault("raise")
@@ -219,21 +224,21 @@ def test_users_are_led_away_from_a_model_without_a_controller(team: Team, shaky:
         fault("nothing")
         running.phase("released")
         team.kubectl("annotate", "mdep", "shaky", "plimsoll.dev/reset-kill-switch=well")
+        applied["released"] = time.time()
         running.until_ended(1_000)
         running.phase("dead")
         team.kubectl("scale", "deployment", revision, "--replicas=0")
-        team.until("it has no pod", lambda: not pods())
-        running.until_ended(1_000)
+        running.until_ended(5_000)
         running.phase("alive")
         team.kubectl("scale", "deployment", revision, "--replicas=1")
         team.kubectl("rollout", "status", f"deployment/{revision}", "--timeout=60s", timeout_s=70)
         running.until_ended(1_000)
         seen = running()
     assert_enough(seen)
-    assert_led_away(seen.phases)
+    assert_led_away(seen.phases, applied)
 
 
-def assert_led_away(phases: Mapping[str, Phase]) -> None:
+def assert_led_away(phases: Mapping[str, Phase], applied: Mapping[str, float]) -> None:
     it, spare = "shaky 1", "steady 1"
     stopped, failed = {"503", "StatusCode.UNAVAILABLE"}, {"500", "StatusCode.INTERNAL"}
     assert {name: set(phase.answers) - failed for name, phase in phases.items()} == {
@@ -249,8 +254,13 @@ def assert_led_away(phases: Mapping[str, Phase]) -> None:
     }
     assert {name for name, phase in phases.items() if failed & set(phase.answers)} == {"fails"}
     before = {"Fallback": {it}, "Stopped": {spare}, "Normal": stopped, "released": {spare}}
-    late = {name: max(phases[name].last_s[who] for who in whom) for name, whom in before.items()}
-    assert max(late.values()) < AT_ONCE_S, late
+    late = {name: last_of(phases[name], whom) - applied[name] for name, whom in before.items()}
+    assert max(late.values()) < AT_ONCE_S + SLACK_S, late
     fails = phases["fails"]
     first, last = min(fails.first_s[who] for who in failed), max(fails.last_s[who] for who in failed)
-    assert last - first < AT_ONCE_S, "a fifth of the window, and what is promised after it"
+    assert last - first < 0.4 + AT_ONCE_S + SLACK_S, "a fifth of the window, and what is promised after it"
+
+
+def last_of(phase: Phase, whom: set[str]) -> float:
+    """When one of these answered last, in seconds since 1970."""
+    return phase.began_at + max(phase.last_s.get(who, 0.0) for who in whom)

@@ -55,11 +55,13 @@ class Phase:
         answers: Who answered, as `NAME VERSION`; or what came instead: an HTTP status, a gRPC code, `broken` where a
             request was lost, `unreached` where none was sent because nobody took the connection.
         certificates: Connections opened, by the serial number of the server's certificate.
+        began_at: When it began, in seconds since 1970 by the node's clock.
         first_s, last_s: Seconds after the phase began at which each of the answers was first and last seen.
     """
 
     answers: dict[str, int]
     certificates: dict[str, int]
+    began_at: float
     first_s: dict[str, float]
     last_s: dict[str, float]
 

@@ -157,17 +157,19 @@ class Tally:
 
 
 class Clock:
-    """The present phase and when it began."""
+    """The present phase and when it began; `began_at` is wall time, of all of them."""
 
     def __init__(self) -> None:
         self.started = time.monotonic()
         self.phase, self.began = "", self.started
+        self.began_at = {"": time.time()}
 
     def look(self) -> None:
         """Begins the phase that the file names."""
         named = PHASE.read_text() if PHASE.exists() else ""
         if named != self.phase:
             self.began = time.monotonic()
+            self.began_at[named] = time.time()
             self.phase = named
 
 
@@ -251,7 +253,7 @@ def main() -> None:
         "failures": [failure for client in clients for failure in client.failures],
         "versions": sum((tally.versions for tally in tallies), Counter()),
         "cache": sum((tally.cache for tally in tallies), Counter()),
-        "phases": {name: joined(clients, name) for name in {name for client in clients for name in client.phases}},
+        "phases": {name: {"began_at": at, **joined(clients, name)} for name, at in clock.began_at.items()},
     }
     sys.stdout.write(json.dumps(said) + "\n")
 
