@@ -218,7 +218,7 @@ def test_users_are_led_away_from_a_model_without_a_controller(team: Team, shaky:
             running.until_ended(1_000)
         running.phase("fails")
         fault("raise")
-        running.until_ended(2_000)
+        running.until_ended(6_000)
         running.phase("tripped")
         running.until_ended(500)
         fault("nothing")
