@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from tests.support.planted_models import plant
 from tests.support.team import Team
 
 from plimsoll_dev.cluster.progress import Progress
@@ -35,6 +36,14 @@ def testbed() -> Harness:
     return bed
 
 
+@pytest.fixture(scope="module")
+def gateways(testbed: Harness) -> Iterator[None]:
+    """The chart makes gateways for a module: the others ask what holds without one."""
+    testbed.installation.install({"defaults.progressDeadline": PROGRESS_DEADLINE, "gateway.enabled": "true"})
+    yield
+    testbed.installation.install({"defaults.progressDeadline": PROGRESS_DEADLINE})
+
+
 @pytest.fixture(scope="session")
 def registry(testbed: Harness) -> InClusterRegistry:
     testbed.create_namespace(REGISTRY_NAMESPACE)
@@ -47,6 +56,18 @@ def registry(testbed: Harness) -> InClusterRegistry:
 def uris(registry: InClusterRegistry) -> Mapping[str, str]:
     """URIs of the models, by folder."""
     return registry.push(CLASSIFIERS)
+
+
+@pytest.fixture(scope="session")
+def planted_uris(registry: InClusterRegistry, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Two versions of a model that does what the file /tmp/fault of its container says."""
+
+    def push(version: int) -> str:
+        folder = plant(tmp_path_factory.mktemp("planted"), "switched", version=version)
+        files = {str(file.relative_to(folder.parent)): file for file in folder.rglob("*") if file.is_file()}
+        return registry.push_files("models/switched", files)
+
+    return push(1), push(2)
 
 
 @pytest.fixture(scope="session")

@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.cluster.conftest import PROGRESS_DEADLINE
-from tests.support.team import Team, Traffic
+from tests.cluster.gateways import (
+    DIGITS,
+    GATEWAY,
+    PLANTED,
+    SYSTEM,
+    assert_none_lost,
+    behind_gateway,
+    load,
+    model_pods,
+    ready_gateways,
+    through_gateway,
+)
+from tests.support.load import Traffic
+from tests.support.team import Team
 
-from plimsoll_dev.models.samples import infer_request, samples
-from plimsoll_dev.testbed.harness import Harness
-from plimsoll_dev.testbed.model import Served
-
-BODY = infer_request(samples()[0].image)
-KINDS = ("new", "kept", "grpc")
-SYSTEM = "plimsoll-system"
-GATEWAY = "plimsoll-gateway"
-GATEWAYS = "plimsoll.dev/component=gateway"
-COMPONENT = "plimsoll.dev/component"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _gateways(testbed: Harness) -> Iterator[None]:
-    """The chart makes gateways for this module only: the others ask what holds without one."""
-    testbed.installation.install({"defaults.progressDeadline": PROGRESS_DEADLINE, "gateway.enabled": "true"})
-    yield
-    testbed.installation.install({"defaults.progressDeadline": PROGRESS_DEADLINE})
-
-
-def through_gateway(team: Team, name: str = "digits") -> bool:
-    return COMPONENT in team.get("service", name)["spec"]["selector"]
-
-
-def behind_gateway(team: Team, uri: str, **spec: object) -> Served:
-    served = team.deploy("digits", uri, **spec)
-    team.until_ready(served)
-    team.until("requests go through the gateway", lambda: through_gateway(team), 240)
-    return served
-
-
-@contextmanager
-def load(team: Team, served: Served) -> Iterator[Callable[[], Traffic]]:
-    """Requests without a pause, and so many that one lost in ten thousand shows."""
-    with team.traffic(BODY, served, kinds=KINDS, at_least=10_000, pause_s=0) as stop:
-        yield stop
-
-
-def assert_none_lost(seen: Traffic) -> None:
-    assert seen.failures == []
-    assert seen.sent >= 10_000
-    assert min(seen.by_kind[kind] for kind in KINDS) > 500
+pytestmark = pytest.mark.usefixtures("gateways")
 
 
 def test_the_service_is_handed_to_the_gateway_and_back_without_losing_a_request(
@@ -61,7 +31,7 @@ def test_the_service_is_handed_to_the_gateway_and_back_without_losing_a_request(
     team.until_ready(served)
     team.until("the gateways are ready", lambda: ready_gateways(team) == 2, 240)
     address = team.get("service", "digits")["spec"]["clusterIP"]
-    with load(team, served) as stop:
+    with load(team, served, DIGITS) as stop:
         team.patch("mdep", "digits", {"spec": {"traffic": "Normal"}})
         team.until("requests go through the gateway", lambda: through_gateway(team), 60)
         team.patch("mdep", "digits", {"spec": {"traffic": "Direct"}})
@@ -71,15 +41,10 @@ def test_the_service_is_handed_to_the_gateway_and_back_without_losing_a_request(
     assert team.get("service", "digits")["spec"]["clusterIP"] == address
 
 
-def ready_gateways(team: Team) -> int:
-    found = [item for item in team.all("deployments", GATEWAYS) if item["metadata"]["name"] == GATEWAY]
-    return sum(item.get("status", {}).get("readyReplicas", 0) for item in found)
-
-
 def test_a_new_model_takes_over_behind_the_gateway(team: Team, uris: Mapping[str, str]) -> None:
     served = behind_gateway(team, uris["digits"], runtime={"drain": "5s"})
     old = served.status()["stable"]
-    with load(team, served) as stop:
+    with load(team, served, DIGITS) as stop:
         team.deploy("digits", uris["digits-v2"], runtime={"drain": "5s"})
         team.until_ready(served)
         team.until("the old revision is gone", lambda: old not in team.names("deployments"))
@@ -92,7 +57,7 @@ def test_a_new_model_takes_over_behind_the_gateway(team: Team, uris: Mapping[str
 def test_it_serves_on_without_a_controller_and_follows_the_next_one(team: Team, uris: Mapping[str, str]) -> None:
     served = behind_gateway(team, uris["digits"], runtime={"drain": "5s"})
     scale = ("-n", SYSTEM, "scale", "deployment", "plimsoll")
-    with load(team, served) as stop:
+    with load(team, served, DIGITS) as stop:
         team.testbed.kubectl.run(*scale, "--replicas=0")
         gone = ("-n", SYSTEM, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=controller")
         team.testbed.kubectl.run(*gone, "--timeout=60s", timeout_s=70)
@@ -106,7 +71,7 @@ def test_it_serves_on_without_a_controller_and_follows_the_next_one(team: Team, 
 
 def test_gateways_that_restart_lose_nothing(team: Team, uris: Mapping[str, str]) -> None:
     served = behind_gateway(team, uris["digits"])
-    with load(team, served) as stop:
+    with load(team, served, DIGITS) as stop:
         team.kubectl("rollout", "restart", f"deployment/{GATEWAY}")
         team.kubectl("rollout", "status", f"deployment/{GATEWAY}", "--timeout=180s", timeout_s=190)
         seen = stop()
@@ -115,7 +80,7 @@ def test_gateways_that_restart_lose_nothing(team: Team, uris: Mapping[str, str])
 
 def test_fewer_replicas_and_more_again_lose_nothing(team: Team, uris: Mapping[str, str]) -> None:
     served = behind_gateway(team, uris["digits"], replicas=3, runtime={"drain": "20s"})
-    with load(team, served) as stop:
+    with load(team, served, DIGITS) as stop:
         for replicas in (1, 2):
             team.kubectl("scale", "mdep", "digits", f"--replicas={replicas}")
             team.until(f"{replicas} pods are left", lambda count=replicas: len(model_pods(team)) == count)
@@ -129,7 +94,7 @@ def test_fewer_replicas_and_more_again_lose_nothing(team: Team, uris: Mapping[st
 def test_a_model_server_that_ends_loses_nothing(team: Team, uris: Mapping[str, str], end: str) -> None:
     served = behind_gateway(team, uris["digits"], replicas=2)
     pod = model_pods(team)[0]
-    with load(team, served) as stop:
+    with load(team, served, DIGITS) as stop:
         if end == "evicted":
             team.evict(pod)
         else:
@@ -141,16 +106,12 @@ def test_a_model_server_that_ends_loses_nothing(team: Team, uris: Mapping[str, s
     assert_none_lost(seen)
 
 
-def model_pods(team: Team) -> list[str]:
-    return [pod for pod in team.names("pods") if pod.startswith("digits-")]
-
-
 def test_a_kept_answer_is_never_that_of_another_revision(team: Team, uris: Mapping[str, str]) -> None:
     spec: dict[str, Any] = {"cache": {"recheck": "0%"}, "preflight": {"budget": "10s"}, "runtime": {"drain": "2s"}}
     served = behind_gateway(team, uris["digits"], **spec)
 
     def asked() -> Traffic:
-        with team.traffic(BODY, served, at_least=1_000, pause_s=0) as stop:
+        with team.traffic(DIGITS, served, at_least=1_000, pause_s=0) as stop:
             return stop()
 
     def goes_to(model: str) -> None:
@@ -167,6 +128,23 @@ def test_a_kept_answer_is_never_that_of_another_revision(team: Team, uris: Mappi
     goes_to("digits")
     back = asked()
     assert (back.failures, set(back.versions), back.cache) == ([], {"1"}, {"hit": back.sent}), "the old answers at once"
+
+
+def test_kept_answers_that_the_model_contradicts_are_told_in_an_event(
+    team: Team, planted_uris: tuple[str, str]
+) -> None:
+    """It was deterministic when it was examined, and is not any more."""
+    served = behind_gateway(team, planted_uris[0], cache={"recheck": "10%"}, preflight={"budget": "10s"})
+    with team.traffic(dict(PLANTED), served, pause_s=0) as running:
+        running.until_ended(1_000)
+        assert "CacheMismatch" not in team.kubectl("get", "events")
+        (pod,) = model_pods(team)
+        team.kubectl("exec", pod, "-c", "triton", "--", "sh", "-c", "echo drift > /tmp/fault")
+        team.until("somebody is told", lambda: "CacheMismatch" in team.kubectl("get", "events"), 60)
+        seen = running()
+    assert seen.failures == []
+    assert seen.cache["recheck"] > 50
+    assert served.status()["stable"] in team.events("digits")["CacheMismatch"]
 
 
 def test_the_last_model_leaves_the_gateways_for_the_next_one(team: Team, uris: Mapping[str, str]) -> None:

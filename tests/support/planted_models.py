@@ -28,6 +28,7 @@ PLANTED: Mapping[str, Planted] = {
     "cliff": Planted("timed", {"fixed_ms": 6, "item_ms": 0.5, "cliff_at": 64, "cliff_factor": 3}),
     "neighbours": Planted("neighbours"),
     "nondeterministic": Planted("nondeterministic"),
+    "switched": Planted("switched"),
     "leaking": Planted("leaking", {"leak_bytes": 1024}),
     "caching": Planted("caching", {"entries": 1000, "entry_bytes": 8192}),
     "arena": Planted("arena", {"step_bytes": 8 << 20}),

@@ -5,36 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from tests.support.load import Asking, Load
 
 from plimsoll_dev.testbed.harness import Harness
 from plimsoll_dev.testbed.model import Served, manifest
 
-LOAD_SCRIPT = Path(__file__).with_name("load_script.py")
 Object = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Traffic:
-    """What the clients inside the cluster saw.
-
-    Attributes:
-        sent: Requests.
-        by_kind: Requests by the kind of client.
-        failures: What went wrong, with the second it happened.
-        versions: Answers by Triton model version.
-        cache: Answers over HTTP by what the cache of a gateway did, empty where none is told.
-    """
-
-    sent: int
-    by_kind: dict[str, int]
-    failures: list[str]
-    versions: dict[str, int]
-    cache: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -128,70 +109,31 @@ class Team:
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}/eviction"
         self.testbed.kubectl.run("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
 
-    # ---- traffic ----
+    # ---- inside the cluster ----
+    def admin(self, pod: str, path: str) -> str:
+        """What the admin port of a gateway's pod answers."""
+        return self.testbed.kubectl.run(
+            "get", "--raw", f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8080/proxy{path}"
+        )
+
     @contextmanager
-    def traffic(
-        self,
-        body: Object,
-        *served: Served,
-        kinds: Sequence[str] = ("new",),
-        at_least: int = 0,
-        pause_s: float = 0.04,
-    ) -> Iterator[Callable[[], Traffic]]:
+    def traffic(self, body: Object, *served: Served, **how: Any) -> Iterator[Load]:
         """Sends requests from inside the cluster through stable Services; call what is yielded to stop and count.
 
         Args:
             body: Of each request.
             served: What is asked, in turn.
-            kinds: Of clients, as load_script.py has them.
-            at_least: Requests that are sent before it stops.
-            pause_s: Between the requests of a client.
+            how: As fields of `Asking`.
         """
-        pod = "load"
-        urls = (f"{one.status()['urls']['http']}/infer" for one in served)
-        arguments = [json.dumps(body), ",".join(kinds), str(pause_s), *urls]
-        self.apply(self._load_pod(pod, arguments))
-        self.kubectl("wait", "--for=condition=Ready", f"pod/{pod}", "--timeout=60s", timeout_s=70)
-        time.sleep(2)
-
-        def stop() -> Traffic:
-            program = f"from pathlib import Path; Path('/tmp/stop.new').write_text('{at_least}')"
-            program += "; Path('/tmp/stop.new').rename('/tmp/stop')"
-            self.kubectl("exec", pod, "--", "/opt/plimsoll/bin/python", "-c", program)
-            self.kubectl(
-                "wait", "--for=jsonpath={.status.phase}=Succeeded", f"pod/{pod}", "--timeout=300s", timeout_s=310
-            )
-            return Traffic(**json.loads(self.kubectl("logs", pod).splitlines()[-1]))
-
+        urls = [f"{one.status()['urls']['http']}/infer" for one in served]
+        load = Load(self.kubectl, Asking(body, urls, **how))
+        self.apply(load.pod(self.namespace, self.testbed.images["operator"]))
         try:
-            yield stop
+            self.kubectl("wait", "--for=condition=Ready", f"pod/{load.name}", "--timeout=60s", timeout_s=70)
+            time.sleep(2)
+            yield load
         finally:
-            self.kubectl("delete", "pod", pod, "--grace-period=0", "--force", "--ignore-not-found")
-
-    def _load_pod(self, name: str, arguments: Sequence[str]) -> Object:
-        script = LOAD_SCRIPT.read_text(encoding="utf-8")
-        return {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "namespace": self.namespace},
-            "spec": {
-                "restartPolicy": "Never",
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": 10001,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "containers": [
-                    {
-                        "name": "load",
-                        "image": self.testbed.images["operator"],
-                        "imagePullPolicy": "IfNotPresent",
-                        "command": ["/opt/plimsoll/bin/python", "-c", script, *arguments],
-                        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                    }
-                ],
-            },
-        }
+            self.kubectl("delete", "pod", load.name, "--grace-period=0", "--force", "--ignore-not-found")
 
 
 def _ready_condition(served: Served) -> dict[str, str]:

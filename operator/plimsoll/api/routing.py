@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from plimsoll.api.base import SET_LIST, ApiModel, list_map
+from plimsoll.api.base import ATOMIC_LIST, SET_LIST, ApiModel
 
 WHOLE = 1000
 """Weights are parts per thousand."""
@@ -49,5 +49,6 @@ class Routing(ApiModel):
 
     epoch: Annotated[int, Field(ge=1)]
     """Grows with every change of the rest; a gateway ignores what is older than what it has."""
-    revisions: Annotated[list[RoutedRevision], Field(max_length=16, json_schema_extra=list_map("name"))]
+    # Atomic: entries that another writer put there would stay beside those that the controller applies.
+    revisions: Annotated[list[RoutedRevision], Field(max_length=16, json_schema_extra=dict(ATOMIC_LIST))]
     """The stable revision first, then the candidate."""

@@ -7,7 +7,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from tests.support.controller_process import free_port
 from tests.support.fakeapi import FakeApi
 from tests.support.fakeapi.__main__ import write_kubeconfig
 from tests.support.fakeapi.load import model_deployment
@@ -80,6 +82,22 @@ async def test_a_restart_finds_its_routes_from_the_api_server_alone(api: FakeApi
         await running.answers("/readyz", 200)
         digits = (await running.routes())["digits"]
         assert (digits["epoch"], digits["candidate"]["weightPermille"]) == (5, 0)
+
+
+async def test_scrapers_that_hang_hold_nobody_up(api: FakeApi, kubeconfig: Path) -> None:
+    """It connects to no Prometheus; one that dies in mid-scrape leaves connections whose answers nobody reads."""
+    http_port = free_port()
+    async with gateway_process(kubeconfig, TEAM, httpPort=http_port) as running:
+        await running.answers("/readyz", 200)
+        scrapers = [await asyncio.open_connection("127.0.0.1", running.port) for _ in range(3)]
+        for _, writer in scrapers:
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: gateway\r\n\r\n" * 100)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            for _ in range(20):
+                assert (await client.get(f"http://127.0.0.1:{http_port}/v2/models/nobody")).status_code == 404
+        assert await running.get("/readyz") == (200, "ok\n")
+        for _, writer in scrapers:
+            writer.close()
 
 
 async def test_a_signal_before_it_is_ready(api: FakeApi, kubeconfig: Path) -> None:

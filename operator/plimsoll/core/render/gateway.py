@@ -176,7 +176,8 @@ def _container(settings: FleetSettings) -> dict[str, Any]:
             {"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"},
             {"name": "admin", "containerPort": ADMIN_PORT, "protocol": "TCP"},
         ],
-        "startupProbe": _probe("/livez", period=1, failures=60),
+        # Five minutes: on a starved node a start takes more than one, and to begin again would take as long.
+        "startupProbe": _probe("/livez", period=1, failures=300),
         "readinessProbe": _probe("/readyz", period=2, failures=2),
         # A minute: a restart loses what is in flight, so a few slow answers must not cause one.
         "livenessProbe": _probe("/livez", period=10, failures=6),
