@@ -238,6 +238,7 @@ async def test_a_model_that_is_deleted_and_made_again(world: World) -> None:
 
 
 async def test_a_burst_is_few_updates_and_the_last_word_counts(world: World) -> None:
+    world.run_pods("digits-2")
     before = world.updates
     began = world.time.now
     for epoch in range(2, 302):
