@@ -85,7 +85,7 @@ class Load:
 
 
 async def opens(store: RemoteStore) -> None:
-    await until(lambda: all(store.state(direction) is BreakerState.OPEN for direction in Direction))
+    await until(lambda: all(store.state(direction) is BreakerState.OPEN for direction in Direction), 40)
 
 
 async def closes(store: RemoteStore) -> None:
