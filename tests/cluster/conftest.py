@@ -36,14 +36,6 @@ def testbed() -> Harness:
     return bed
 
 
-@pytest.fixture(scope="module")
-def gateways(testbed: Harness) -> Iterator[None]:
-    """The chart makes gateways for a module: the others ask what holds without one."""
-    testbed.installation.install({"defaults.progressDeadline": PROGRESS_DEADLINE, "gateway.enabled": "true"})
-    yield
-    testbed.installation.install({"defaults.progressDeadline": PROGRESS_DEADLINE})
-
-
 @pytest.fixture(scope="session")
 def registry(testbed: Harness) -> InClusterRegistry:
     testbed.create_namespace(REGISTRY_NAMESPACE)

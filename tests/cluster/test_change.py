@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tests.cluster.gateways import behind_gateway
 from tests.support.team import Team
 
 from plimsoll_dev.models.samples import infer_request, samples
 from plimsoll_dev.testbed.model import Served
 
 BODY = infer_request(samples()[0].image)
-REVISION = "plimsoll.dev/revision"
 
 
 def deployed(team: Team, uri: str, **spec: object) -> Served:
@@ -82,14 +82,14 @@ def test_scheduling_and_labels_roll_inside_the_revision(team: Team, uris: Mappin
 
 
 def test_what_others_took_away_is_healed_and_what_they_own_is_left(team: Team, uris: Mapping[str, str]) -> None:
-    served = deployed(team, uris["digits"])
-    stable = served.status()["stable"]
+    served = behind_gateway(team, uris["digits"])
+    stable, gateways = served.status()["stable"], team.get("service", "digits")["spec"]["selector"]
     injected = {"metadata": {"annotations": {"sidecar.example.com/injected": "true"}}}
     team.patch("deployment", stable, injected)
-    team.patch("service", "digits", {"spec": {"selector": {"plimsoll.dev/revision": "nothing"}}})
+    team.patch("service", "digits", {"spec": {"selector": {"plimsoll.dev/component": "nothing"}}})
     team.kubectl("delete", "service", stable)
     team.kubectl("scale", "deployment", stable, "--replicas=3")
-    team.until("the selector is healed", lambda: team.get("service", "digits")["spec"]["selector"][REVISION] == stable)
+    team.until("the selector is healed", lambda: team.get("service", "digits")["spec"]["selector"] == gateways)
     team.until("the headless Service is back", lambda: stable in team.names("services"))
     team.until("replicas are healed", lambda: team.get("deployment", stable)["spec"]["replicas"] == 1)
     annotations = team.get("deployment", stable)["metadata"]["annotations"]

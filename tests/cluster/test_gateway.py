@@ -21,8 +21,6 @@ from tests.cluster.gateways import (
 from tests.support.load import Traffic
 from tests.support.team import Team
 
-pytestmark = pytest.mark.usefixtures("gateways")
-
 
 def test_the_service_is_handed_to_the_gateway_and_back_without_losing_a_request(
     team: Team, uris: Mapping[str, str]

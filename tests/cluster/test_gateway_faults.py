@@ -29,7 +29,6 @@ from tests.support.team import Team
 from plimsoll_dev.testbed.installation import Installation
 from plimsoll_dev.testbed.model import Served
 
-pytestmark = pytest.mark.usefixtures("gateways")
 LONG_DRAIN = {"runtime": {"drain": "1h"}}
 AT_ONCE_S = 1.0
 SLACK_S = 1.5
@@ -42,11 +41,12 @@ SWITCH = {"killSwitch": {"errorRate": "20%", "window": "2s", "minRequests": 20, 
 def team(new_team: Callable[[str], Team]) -> Iterator[Team]:
     team = new_team("faults")
     yield team
+    team.testbed.installation.install({"defaults.progressDeadline": PROGRESS_DEADLINE})
     team.testbed.kubectl.run("delete", "namespace", team.namespace, "--wait=false")
 
 
 @pytest.fixture(scope="module")
-def served(team: Team, planted_uris: tuple[str, str], gateways: None) -> Served:
+def served(team: Team, planted_uris: tuple[str, str]) -> Served:
     return behind_gateway(team, planted_uris[0], **LONG_DRAIN)
 
 
@@ -91,8 +91,8 @@ def test_an_upgrade_replaces_one_gateway_after_the_other_and_loses_nothing(team:
         return len(pods) == 2 and images == {following.operator_image} and ready[-1] == 2
 
     with load(team, served) as running:
-        values = {"defaults.progressDeadline": PROGRESS_DEADLINE, "gateway.enabled": "true"}
-        following.install({**values, "gateway.resources.requests.memory": "120Mi"})
+        values = {"defaults.progressDeadline": PROGRESS_DEADLINE, "gateway.resources.requests.memory": "120Mi"}
+        following.install(values)
         team.until("the gateways are the next release's", upgraded, 240)
         seen = running()
     assert_none_lost(seen)
@@ -194,7 +194,7 @@ def assert_split(phase: Phase, share: float) -> None:
 
 
 @pytest.fixture
-def shaky(team: Team, planted_uris: tuple[str, str], gateways: None) -> Served:
+def shaky(team: Team, planted_uris: tuple[str, str]) -> Served:
     """A model with another one to stand in for it."""
     behind_gateway(team, planted_uris[0], "steady")
     return behind_gateway(team, planted_uris[0], "shaky", runtime={"drain": "2s"}, **SPARE, **SWITCH)

@@ -37,7 +37,7 @@ print(http.getresponse().status)
 def _guarded_gateways(testbed: Harness) -> Iterator[None]:
     secrets = {"gateway.tls.secretName": TLS, "gateway.auth.secretName": KEYS}
     values = {"defaults.progressDeadline": PROGRESS_DEADLINE}
-    testbed.installation.install({**values, **secrets, "gateway.enabled": "true"})
+    testbed.installation.install({**values, **secrets})
     yield
     testbed.installation.install(values)
 

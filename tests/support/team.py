@@ -64,8 +64,8 @@ class Team:
         return items
 
     def names(self, kind: str) -> set[str]:
-        """Their names."""
-        return {item["metadata"]["name"] for item in self.all(kind)}
+        """Their names, but for what gateways consist of."""
+        return {item["metadata"]["name"] for item in self.all(kind, "plimsoll.dev/component!=gateway")}
 
     def events(self, name: str) -> dict[str, str]:
         """Messages of the Events about a ModelDeployment, by reason."""

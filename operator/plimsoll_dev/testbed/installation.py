@@ -48,6 +48,7 @@ class Installation:
             "defaults.resources.limits.memory": "1Gi",
             "defaults.resources.limits.ephemeral-storage": "1Gi",
             "resources.requests.cpu": "50m",
+            "gateway.resources.requests.cpu": "100m",
             **(values or {}),
         }
         sets = [part for name, value in given.items() for part in (_flag(value), f"{name}={value}")]

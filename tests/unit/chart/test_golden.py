@@ -20,9 +20,10 @@ EVERYTHING_ON: dict[str, Any] = {
     "podAnnotations": {"note": "x"},
     "commonLabels": {"cost": "platform"},
     "serviceAccount": {"annotations": {"note": "x"}},
-    "gateway": {"enabled": True, "imagePullSecrets": [{"name": "pull"}], "metricsNamespaces": ["monitoring"]},
+    "gateway": {"imagePullSecrets": [{"name": "pull"}], "metricsNamespaces": ["monitoring"]},
 }
 EVERYTHING_OFF: dict[str, Any] = {
+    "gateway": {"enabled": False},
     "replicaCount": 0,
     "rbac": {"create": False, "aggregate": False},
     "crds": {"install": False, "keep": False},

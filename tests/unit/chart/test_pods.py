@@ -68,9 +68,11 @@ def test_the_test_pod_has_an_account_without_any_role() -> None:
     assert account not in bound
 
 
-def test_the_default_configuration_is_the_controllers_own() -> None:
+def test_the_default_configuration_is_the_controllers_own_but_for_gateways() -> None:
+    """It has no rights to make any unless somebody grants them, as the chart does."""
     by_itself = parse_config(yaml.safe_dump({"defaults": {"tritonImage": TRITON}, "fetchImage": "plimsoll:0.1.0"}))
-    assert parse_config(config_text({})) == by_itself
+    assert parse_config(config_text({"gateway": {"enabled": False}})) == by_itself
+    assert parse_config(config_text({})).gateway.enabled
     assert by_itself.defaults.accelerator == "Nvidia"
 
 
@@ -88,20 +90,20 @@ def test_the_configuration_says_everything_that_the_controller_reads_except_its_
         ({"revisionHistoryLimit": 3}, "revisionHistoryLimit", 3),
         ({"resyncPeriod": "30m"}, "resyncPeriod", "30m"),
         ({"lease": {"duration": "30s"}}, "lease.duration", "30s"),
-        ({"gateway": {"enabled": True}}, "gateway.enabled", True),
+        ({"gateway": {"enabled": False}}, "gateway.enabled", False),
         ({"gateway": {"replicas": 3}}, "gateway.replicas", 3),
         ({"gateway": {"maxReplicas": 4}}, "gateway.maxReplicas", 4),
         ({"gateway": {"maxConcurrentUpgrades": 1}}, "gateway.maxConcurrentUpgrades", 1),
         ({"gateway": {"resources": {"requests": {"cpu": 1}}}}, "gateway.resources.requests.cpu", "1"),
         ({"gateway": {"metricsNamespaces": ["monitoring"]}}, "gateway.metricsNamespaces", ["monitoring"]),
         ({"gateway": {"imagePullSecrets": [{"name": "pull"}]}}, "gateway.imagePullSecrets", ["pull"]),
-        ({"gateway": {"enabled": True, "tls": TLS}}, "gateway.tls", {**TLS, "plainText": False}),
+        ({"gateway": {"tls": TLS}}, "gateway.tls", {**TLS, "plainText": False}),
         (
-            {"gateway": {"enabled": True, "tls": {"secretName": "a", "plainText": True}}},
+            {"gateway": {"tls": {"secretName": "a", "plainText": True}}},
             "gateway.tls",
             {"secretName": "a", "plainText": True},
         ),
-        ({"gateway": {"enabled": True, "auth": {"secretName": "keys"}}}, "gateway.auth.secretName", "keys"),
+        ({"gateway": {"auth": {"secretName": "keys"}}}, "gateway.auth.secretName", "keys"),
         ({"gateway": {"cache": {"redis": {"url": "redis://cache"}}}}, "gateway.cache.redis", {"url": "redis://cache"}),
         ({"gateway": {"cache": {"redis": REDIS}}}, "gateway.cache.redis", REDIS),
         ({"logLevel": "debug"}, "logLevel", "debug"),

@@ -23,7 +23,7 @@ CONTROLLER = {
     ("", "events"): {"get", "create", "patch"},
     ("networking.k8s.io", "networkpolicies"): {"get", "delete"},
 }
-GATEWAYS: dict[str, Any] = {"gateway": {"enabled": True}}
+NO_GATEWAYS: dict[str, Any] = {"gateway": {"enabled": False}}
 FLEET_VERBS = {"get", "create", "patch"}
 CONTROLLER_WITH_GATEWAYS = {
     **CONTROLLER,
@@ -62,19 +62,19 @@ def rights(role: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
     [("plimsoll-controller", CONTROLLER), ("plimsoll-edit", EDIT), ("plimsoll-view", VIEW)],
 )
 def test_each_cluster_role_grants_exactly_this(name: str, expected: dict[tuple[str, str], set[str]]) -> None:
-    assert rights(one("ClusterRole", name=name)) == expected
+    assert rights(one("ClusterRole", NO_GATEWAYS, name=name)) == expected
 
 
 @pytest.mark.parametrize(
     ("name", "expected"), [("plimsoll-controller", CONTROLLER_WITH_GATEWAYS), ("plimsoll-gateway", GATEWAY)]
 )
 def test_gateways_need_these_rights_too(name: str, expected: dict[tuple[str, str], set[str]]) -> None:
-    assert rights(one("ClusterRole", GATEWAYS, name=name)) == expected
+    assert rights(one("ClusterRole", name=name)) == expected
 
 
 @pytest.mark.parametrize("prefix", ["plimsoll", "pilot"])
 def test_what_gateways_consist_of_is_reached_by_its_name_alone(prefix: str) -> None:
-    values = {**GATEWAYS, "fullnameOverride": prefix}
+    values = {"fullnameOverride": prefix}
     limits: dict[str, set[str]] = {}
     for rule in one("ClusterRole", values, name=f"{prefix}-controller")["rules"]:
         for resource in rule["resources"]:
@@ -87,24 +87,25 @@ def test_what_gateways_consist_of_is_reached_by_its_name_alone(prefix: str) -> N
 
 
 def test_gateways_that_serve_on_after_an_uninstall_keep_their_role() -> None:
-    assert one("ClusterRole", GATEWAYS, name="plimsoll-gateway")["metadata"]["annotations"] == {
-        "helm.sh/resource-policy": "keep"
-    }
+    assert one("ClusterRole", name="plimsoll-gateway")["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
 
 
 def test_nobody_holds_the_role_of_gateways_in_the_whole_cluster() -> None:
-    bound = {m["roleRef"]["name"] for m in manifests(GATEWAYS) if m["kind"] in {"ClusterRoleBinding", "RoleBinding"}}
+    bound = {m["roleRef"]["name"] for m in manifests() if m["kind"] in {"ClusterRoleBinding", "RoleBinding"}}
     assert "plimsoll-gateway" not in bound
 
 
-def test_no_rule_has_a_wildcard_or_reaches_secrets_of_others() -> None:
-    roles = [m for m in manifests() if m["kind"] in {"ClusterRole", "Role"}]
-    assert len(roles) == 5
+@pytest.mark.parametrize(("values", "count"), [({}, 6), (NO_GATEWAYS, 5)], ids=["gateways", "no gateways"])
+def test_no_rule_has_a_wildcard_or_reaches_secrets_of_others(values: dict[str, Any], count: int) -> None:
+    roles = [m for m in manifests(values) if m["kind"] in {"ClusterRole", "Role"}]
+    assert len(roles) == count
     for rule in (rule for role in roles for rule in role["rules"]):
         assert "*" not in {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
-        assert not {"serviceaccounts", "nodes"} & set(rule["resources"])
+        assert "nodes" not in rule["resources"]
+        assert "serviceaccounts" not in rule["resources"] or rule["resourceNames"] == [GATEWAY_NAME]
         assert "secrets" not in rule["resources"] or rule["resourceNames"] == ["plimsoll-report-key"]
-        assert not {"bind", "escalate", "impersonate"} & set(rule["verbs"])
+        assert not {"escalate", "impersonate"} & set(rule["verbs"])
+        assert "bind" not in rule["verbs"] or rule["resourceNames"] == ["plimsoll-gateway"]
         assert "nonResourceURLs" not in rule
 
 
@@ -156,7 +157,10 @@ def test_bindings_name_the_account_that_the_deployment_uses() -> None:
 @pytest.mark.parametrize(
     ("values", "gone"),
     [
-        ({"rbac": {"create": False}}, {"plimsoll-controller", "plimsoll-lease", "plimsoll-report-key"}),
+        (
+            {"rbac": {"create": False}},
+            {"plimsoll-controller", "plimsoll-gateway", "plimsoll-lease", "plimsoll-report-key"},
+        ),
         ({"rbac": {"aggregate": False}}, {"plimsoll-edit", "plimsoll-view"}),
     ],
 )

@@ -155,12 +155,12 @@ def test_a_foreign_service_account_needs_a_name() -> None:
 @pytest.mark.parametrize(
     ("gateway", "said"),
     [
-        ({"auth": {"secretName": "keys"}}, "set gateway.enabled to true"),
-        ({"tls": {"secretName": "tls"}}, "set gateway.enabled to true"),
-        ({"enabled": True, "tls": {"plainText": True}}, "set gateway.tls.secretName"),
-        ({"enabled": True, "tls": {"clientCASecretName": "clients"}}, "set gateway.tls.secretName"),
+        ({"enabled": False, "auth": {"secretName": "keys"}}, "set gateway.enabled to true"),
+        ({"enabled": False, "tls": {"secretName": "tls"}}, "set gateway.enabled to true"),
+        ({"tls": {"plainText": True}}, "set gateway.tls.secretName"),
+        ({"tls": {"clientCASecretName": "clients"}}, "set gateway.tls.secretName"),
         (
-            {"enabled": True, "tls": {"secretName": "tls", "clientCASecretName": "clients", "plainText": True}},
+            {"tls": {"secretName": "tls", "clientCASecretName": "clients", "plainText": True}},
             "leave one of them empty",
         ),
         ({"cache": {"redis": {"secretName": "login"}}}, "set gateway.cache.redis.url"),
