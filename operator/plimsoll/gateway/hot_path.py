@@ -31,6 +31,7 @@ MODULES: Final[Sequence[str]] = (
     "plimsoll.gateway.http1.exchange",
     "plimsoll.gateway.http1.failures",
     "plimsoll.gateway.http1.fields",
+    "plimsoll.gateway.http1.limits",
     "plimsoll.gateway.http1.look",
     "plimsoll.gateway.http1.outcomes",
     "plimsoll.gateway.http1.pool",
