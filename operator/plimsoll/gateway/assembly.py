@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sys
 import time
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -27,6 +28,7 @@ from plimsoll.gateway.kill_switches import KillSwitches
 from plimsoll.gateway.parts import Listener, Parts
 from plimsoll.gateway.record_stream import Identity, RecordStream
 from plimsoll.gateway.recordings import Clocks, Recordings
+from plimsoll.gateway.request_log import RequestLog
 from plimsoll.gateway.routes import Routes
 from plimsoll.gateway.targets import Targets
 from plimsoll.gateway.tls import Application
@@ -54,7 +56,8 @@ class Assembly:
         self._me = me
         totals = RequestMetrics()
         prometheus_client.REGISTRY.register(totals)
-        self._recordings = Recordings(_CLOCKS, totals)
+        self._log = RequestLog(config.access_log, _print, time.time, _TOSS) if config.access_log else None
+        self._recordings = Recordings(_CLOCKS, totals, self._log)
         self._stream: RecordStream | None = None
         self._guards = Guards(config)
         if config.tls or config.keys:
@@ -105,6 +108,8 @@ class Assembly:
             group.create_task(self._switches.run(), name="kill-switches")
             if self._stream:
                 group.create_task(self._stream.run(), name="records")
+            if self._log is not None:
+                group.create_task(self._log.run(), name="request-log")
 
     def _close(self) -> None:
         if self._stream:
@@ -129,6 +134,11 @@ class _OnPort:
 
     async def drain(self, deadline_s: float) -> None:
         await self._server.drain(deadline_s)
+
+
+def _print(lines: bytes) -> None:
+    sys.stdout.buffer.write(lines)
+    sys.stdout.buffer.flush()
 
 
 def _mismatched(model: str) -> None:

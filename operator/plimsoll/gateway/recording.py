@@ -9,6 +9,7 @@ from typing import Final
 from plimsoll.core.records.histogram import BOUNDS_S, BUCKETS, sparse
 from plimsoll.core.records.outcome import Outcome, is_failure, is_judged, is_timed
 from plimsoll.core.records.record import CELLS_PER_S, Cell, Record
+from plimsoll.gateway.request_log import RequestLog
 
 _FAILED: Final = tuple(is_failure(outcome) for outcome in Outcome)
 _JUDGED: Final = tuple(is_judged(outcome) for outcome in Outcome)
@@ -43,6 +44,7 @@ class RevisionRecording:
         "_held_s",
         "_latency",
         "_latency_sum_s",
+        "_log",
         "_pods",
         "_rescued",
         "bytes_in",
@@ -55,7 +57,15 @@ class RevisionRecording:
         "uid",
     )
 
-    def __init__(self, model: str, uid: str, revision: str, clock: Callable[[], float], wall_offset_s: float) -> None:
+    def __init__(
+        self,
+        model: str,
+        uid: str,
+        revision: str,
+        clock: Callable[[], float],
+        wall_offset_s: float,
+        log: RequestLog | None = None,
+    ) -> None:
         """Makes one with nothing counted.
 
         Args:
@@ -64,7 +74,9 @@ class RevisionRecording:
             revision: Its name.
             clock: Monotonic time in seconds.
             wall_offset_s: What to add to it to get seconds since 1970.
+            log: Is told of each request; nothing is where it is None.
         """
+        self._log = log
         self.model = model
         self.uid = uid
         self.revision = revision
@@ -92,6 +104,8 @@ class RevisionRecording:
         """
         now = self._clock()
         self._held_s += now
+        if self._log is not None:
+            self._log.note(self.model, self.revision, outcome, latency_s, pod)
         which: int = outcome  # Compiled, an index of another type costs a call of Python.
         self._ended[which] += 1
         if exempt:
