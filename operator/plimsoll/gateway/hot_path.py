@@ -72,6 +72,7 @@ MODULES: Final[Sequence[str]] = (
     "plimsoll.gateway.inspection",
     "plimsoll.gateway.queue",
     "plimsoll.gateway.recording",
+    "plimsoll.gateway.repeated",
     "plimsoll.gateway.request_log",
     "plimsoll.gateway.targets",
     "plimsoll.gateway.watch",

@@ -75,9 +75,10 @@ class Inspected:
             back.
         said: Value of `x-plimsoll-invalid`, about the request.
         how: What the cache did for it; empty where it was not asked.
+        asked: Key under which the cache was asked for its answer; empty where it was not.
     """
 
-    __slots__ = ("_cache", "_call", "_errand", "_inspection", "_key", "_request", "exempt", "how", "said")
+    __slots__ = ("_cache", "_call", "_errand", "_inspection", "_key", "_request", "asked", "exempt", "how", "said")
 
     def __init__(self, inspection: Inspection, call: Looked) -> None:
         self._inspection = inspection
@@ -89,6 +90,7 @@ class Inspected:
         self.exempt = False
         self.said = ""
         self.how: How = ""
+        self.asked = b""
 
     # ---- the request
     def consult(self, revision: RevisionRoute, read: Callable[[Nulls | None], InferRequest]) -> None:
@@ -118,6 +120,24 @@ class Inspected:
         if not self._look_up(revision, decision.request):
             self._call.send_on()
 
+    def recall(self, key: bytes, request: InferRequest) -> bool:
+        """Goes on with a request of which it is known what it asks; returns False where no answer to it is kept now."""
+        cache = self._cache
+        if cache is None or not cache.holds(key):
+            return False
+        self._request = request
+        self.exempt = True
+        self.asked = key
+        found = cache.look_up(key, self)
+        if found is None:
+            self._key = key
+        elif not isinstance(found, Answer):
+            self._take_on(found)
+            self._call.send_on()
+        elif not self._call.give(found, request, HIT):
+            self._call.send_on()
+        return True
+
     def _unread(self, malformed: Malformed, rules: Rules | None) -> None:
         if rules is None or malformed.fault in _NOT_OURS:
             self.unread(malformed.fault)
@@ -137,6 +157,7 @@ class Inspected:
         if cache is None or asked is None:
             return False
         self.exempt = asked.exempt
+        self.asked = asked.key
         found = cache.look_up(asked.key, self)
         if found is None:
             # Before it is known how the other one ends, or failures would count for more than successes.
@@ -145,9 +166,12 @@ class Inspected:
             return True
         if isinstance(found, Answer):
             return self._call.give(found, request, HIT)
-        self._errand = found
-        self.how = RECHECK if found.kept is not None else MISS
+        self._take_on(found)
         return False
+
+    def _take_on(self, errand: Errand) -> None:
+        self._errand = errand
+        self.how = RECHECK if errand.kept is not None else MISS
 
     # ---- a request that waits for another one's answer
     def answered(self, answer: Answer) -> None:

@@ -15,6 +15,7 @@ from plimsoll.core.inference.limits import Limits
 from plimsoll.core.routing.table import ModelRoute, RevisionRoute
 from plimsoll.gateway.cache.caches import Caches
 from plimsoll.gateway.cache.model_cache import ModelCache
+from plimsoll.gateway.repeated import Repeated
 from plimsoll.monitoring.inspection_metrics import CacheFigures, InspectionFigures
 
 READ: Final = Limits(body_bytes=1 << 20, parsed_bytes=256 << 10, looked_at=1 << 16)
@@ -65,9 +66,10 @@ class Inspection:
         budget: For what is held.
         invalid: Requests and answers in which something was wrong, by subject and kind.
         passed: Requests and answers that passed without a look, by subject and reason.
+        repeated: Requests that were answered from the cache.
     """
 
-    __slots__ = ("budget", "cache", "invalid", "passed", "route")
+    __slots__ = ("budget", "cache", "invalid", "passed", "repeated", "route")
 
     def __init__(self, route: ModelRoute, cache: ModelCache | None, budget: Budget) -> None:
         self.route = route
@@ -75,6 +77,7 @@ class Inspection:
         self.budget = budget
         self.invalid: Counter[tuple[str, str]] = Counter()
         self.passed: Counter[tuple[str, str]] = Counter()
+        self.repeated = Repeated()
 
     def reads_requests(self, revision: RevisionRoute) -> bool:
         """Tells whether requests for this revision are read before they are sent."""
@@ -117,6 +120,7 @@ class Inspections:
             inspection = self._by_uid[route.uid] = Inspection(route, cache, self._budget)
         inspection.route = route
         inspection.cache = cache
+        inspection.repeated.clear()
         return inspection
 
     def figures(self) -> list[InspectionFigures]:

@@ -30,10 +30,12 @@ from plimsoll.gateway.http1.request_head import RequestHead
 from plimsoll.gateway.http1.upstream import Piece
 from plimsoll.gateway.inspected import HIT, How, Inspected
 from plimsoll.gateway.inspection import READ, Inspection
+from plimsoll.gateway.repeated import LONGEST, Form, Repeat
 
 _SHAPE: Final = re.compile(rb'"shape" ?: ?\[ ?([0-9]{1,9})')
 _HEADER_LENGTH: Final = re.compile(rb"\r\ninference-header-content-length:[ \t]*([^\r]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
 _ENCODING: Final = re.compile(rb"\r\ncontent-encoding:[ \t]*([^\r]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
+_READ_BY: Final = re.compile(rb"\r\n(?:inference-header-content-length|content-encoding):[^\r]*", re.IGNORECASE)
 _REWRITTEN: Final = re.compile(
     rb"\r\n(?:inference-header-content-length|content-encoding|content-length|transfer-encoding|content-type):[^\r]*",
     re.IGNORECASE,
@@ -79,8 +81,10 @@ class Look:
     __slots__ = (
         "_answer",
         "_exchange",
+        "_form",
         "_head",
         "_inspection",
+        "_known",
         "_pieces",
         "_revision",
         "_sent_at",
@@ -99,6 +103,8 @@ class Look:
         self._head = head
         self._answer: AnswerHead
         self._pieces: list[Piece] = []
+        self._form: Form | None = None
+        self._known: Repeat | None = None
         self._sent_at = 0.0
         self._taken = 0
         self.holding = False
@@ -138,7 +144,21 @@ class Look:
 
     def _read(self) -> None:
         self._stop_reading()
-        self.request.consult(self._revision, self._read_as)
+        known = self._known = self._recalled()
+        if known is None or not self.request.recall(known.key, known.request):
+            self.request.consult(self._revision, self._read_as)
+
+    def _recalled(self) -> Repeat | None:
+        """Returns what is known of the request because it has come before; None where it has not, or may be refused."""
+        head, rules = self._head, self._revision.rules
+        if not 0 <= head.length <= LONGEST or (rules is not None and rules.on_invalid is not None):
+            return None
+        message = self._exchange.whole_request()
+        if message is None or isinstance(head.call, Refusal):
+            return None
+        fields = b"".join(_READ_BY.findall(head.forward))
+        form = self._form = Form(self._revision.name, head.call.version, fields, message[len(head.forward) :])
+        return self._inspection.repeated.get(form)
 
     def _read_as(self, nulls: Nulls | None) -> InferRequest:
         message = self._exchange.whole_request()
@@ -177,20 +197,30 @@ class Look:
 
     def give(self, answer: Answer, request: InferRequest, how: How) -> bool:
         """Answers it with what is kept."""
-        written = write_http_answer(answer.value, request)
+        written = self._written(answer, request)
         if written is None:
             return False
+        head, body = written
+        if how == HIT and self._form is not None and (self._known is None or self._known.answer is not answer):
+            self._inspection.repeated.keep(self._form, Repeat(self.request.asked, request, answer, head, body))
+        self.request.how = how
+        self._exchange.give(AnswerHead(200, len(body), keep_alive=True, forward=head, informational=False), body)
+        return True
+
+    def _written(self, answer: Answer, request: InferRequest) -> tuple[bytes, bytes] | None:
+        known = self._known
+        if known is not None and known.answer is answer:
+            return known.head, known.body
+        written = write_http_answer(answer.value, request)
+        if written is None:
+            return None
         body, length = written
         kind = b"application/json" if length is None else b"application/octet-stream"
         head = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ncontent-length: %d\r\n" % (kind, len(body))
         if length is not None:
             head += b"inference-header-content-length: %d\r\n" % length
-        self.request.how = how
         head += f"{REVISION_HEADER}: {self._revision.name}\r\n".encode()
-        self._exchange.give(
-            AnswerHead(200, len(body), keep_alive=True, forward=head + b"\r\n", informational=False), body
-        )
-        return True
+        return head + b"\r\n", body
 
     def mismatched(self) -> None:
         """Counts that the revision gave another answer than was kept of it."""
