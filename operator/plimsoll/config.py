@@ -100,6 +100,7 @@ class GatewaySettings(Settings):
         requests={"cpu": "250m", "memory": "128Mi"}, limits={"memory": "256Mi"}
     )
     role_name: Annotated[str, Field(min_length=1)] = "plimsoll-gateway"
+    access_log: Annotated[float, Field(ge=0, le=1)] = 0.0
     metrics_namespaces: list[str] = Field(default=[])
     image_pull_secrets: list[str] = Field(default=[])
     tls: GatewayTlsSettings = GatewayTlsSettings()
@@ -176,6 +177,7 @@ class ControllerConfig(Settings):
             metrics_namespaces=tuple(gateway.metrics_namespaces),
             image_pull_secrets=tuple(gateway.image_pull_secrets),
             log_level=self.log_level.value,
+            access_log=gateway.access_log,
             guarding=gateway.guarding,
             cache=gateway.shared_cache,
         )

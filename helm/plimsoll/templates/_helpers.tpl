@@ -117,6 +117,9 @@ gateway:
   replicas: {{ .Values.gateway.replicas | int }}
   maxReplicas: {{ .Values.gateway.maxReplicas | int }}
   maxConcurrentUpgrades: {{ .Values.gateway.maxConcurrentUpgrades | int }}
+  {{- with .Values.gateway.accessLog }}
+  accessLog: {{ . }}
+  {{- end }}
   roleName: {{ include "plimsoll.fullname" . }}-gateway
   metricsNamespaces: {{ .Values.gateway.metricsNamespaces | toJson }}
   imagePullSecrets:

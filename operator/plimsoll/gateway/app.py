@@ -19,6 +19,7 @@ import uvloop
 
 from plimsoll.errors import Invalid
 from plimsoll.gateway.admin import RoutesPage
+from plimsoll.gateway.allocator import keep_freed_memory
 from plimsoll.gateway.assembly import Assembly
 from plimsoll.gateway.config import GatewayConfig, Self, parse_gateway_config, read_self
 from plimsoll.gateway.hot_path import form
@@ -61,6 +62,7 @@ def run_gateway(config_path: str, parts: Parts | None = None) -> int:
     """
     config = parse_gateway_config(Path(config_path).read_text(encoding="utf-8"))
     configure_logging(config.log_level.value)
+    keep_freed_memory()
     me = read_self(os.environ)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(Gateway(config, me, parts or Assembly(me, config).parts()).run())

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import secrets
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
@@ -30,6 +31,7 @@ from plimsoll.gateway.kinds import Kinds
 from plimsoll.gateway.parts import Listener, Parts
 from plimsoll.gateway.record_stream import Identity, RecordStream
 from plimsoll.gateway.recordings import Clocks, Recordings
+from plimsoll.gateway.request_log import RequestLog
 from plimsoll.gateway.routes import Routes
 from plimsoll.gateway.shadows import Shadows
 from plimsoll.gateway.targets import Targets
@@ -64,7 +66,8 @@ class Assembly:
         self._me = me
         totals = RequestMetrics()
         prometheus_client.REGISTRY.register(totals)
-        self._recordings = Recordings(_CLOCKS, totals)
+        self._log = RequestLog(config.access_log, _print, time.time, _TOSS) if config.access_log else None
+        self._recordings = Recordings(_CLOCKS, totals, self._log)
         self._stream: RecordStream | None = None
         self._guards = Guards(config)
         if config.tls or config.keys:
@@ -134,6 +137,8 @@ class Assembly:
                     group.create_task(self._kinds.run(), name="kinds")
                 if self._warmth:
                     group.create_task(self._warmth.run(), name="keep-warm")
+                if self._log is not None:
+                    group.create_task(self._log.run(), name="request-log")
         finally:
             await self._shadows.aclose()
             await self._asides.aclose()
@@ -176,6 +181,11 @@ def _remote(config: GatewayConfig) -> RemoteStore | None:
     store = RemoteStore(config.redis)
     prometheus_client.REGISTRY.register(RemoteCacheMetrics(store.figures))
     return store
+
+
+def _print(lines: bytes) -> None:
+    sys.stdout.buffer.write(lines)
+    sys.stdout.buffer.flush()
 
 
 def _mismatched(model: str) -> None:

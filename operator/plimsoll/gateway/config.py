@@ -77,6 +77,8 @@ class GatewayConfig(Settings):
     drain_deadline: Duration = "60s"
     """How long requests in flight may take after that."""
     log_level: LogLevel = LogLevel.INFO
+    access_log: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the successful requests that get a line on standard output. With any, those that failed get one, too."""
     tls: TlsSettings | None = None
     keys: KeySettings | None = None
     redis: RedisSettings | None = None

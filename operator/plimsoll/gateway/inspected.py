@@ -10,7 +10,7 @@ read ─▶ rules ─┬▶ refused                            ┌─▶ given
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from plimsoll.api.confidence import OnLow
 from plimsoll.api.requests_validation import OnInvalid
@@ -31,6 +31,7 @@ from plimsoll.gateway.cache.caches import question
 from plimsoll.gateway.cache.model_cache import Errand, ModelCache
 from plimsoll.gateway.cache.store import Answer, Inquiry
 from plimsoll.gateway.inspection import Inspection, Subject
+from plimsoll.gateway.looked import HIT, MISS, RECHECK, SHARED, How, Looked
 
 _NOT_OURS: Final = frozenset({Fault.UNSUPPORTED, Fault.TOO_LARGE})
 """Requests that are not read for these reasons may be right all the same: the model server judges."""
@@ -44,46 +45,10 @@ Judge = Callable[[Mapping[str, int], int | None], tuple[Problem, ...]]
 """Returns what is wrong with an answer, from the outputs that the request names and its batch."""
 
 
-class Looked(Protocol):
-    """The transport's side of a request."""
-
-    def send_on(self) -> None:
-        """Sends the request to a pod."""
-
-    def rewrite(self, request: InferRequest) -> None:
-        """Puts another request in the place of the one that came."""
-
-    def refuse(self, sentence: str) -> None:
-        """Ends it as the client's fault."""
-
-    def give(self, answer: Answer, request: InferRequest, how: How) -> bool:
-        """Answers it with what is kept; returns False where that cannot be written as the request wants it."""
-
-    def falls_back(self) -> bool:
-        """Has another model answer in place of an answer that is not sure enough; returns whether that was possible."""
-
-    def mismatched(self) -> None:
-        """Counts that the revision gave another answer than was kept of it."""
-
-    def read_request(self) -> InferRequest | None:
-        """Returns what it asks, read anew; None where it is not at hand, or cannot be read."""
-
-    def first_size(self) -> int | None:
-        """Returns the first dimension of the first input, as it seems at next to no cost; None where it does not."""
-
-    def time_left_s(self) -> float:
-        """Returns how long the client still waits, in seconds; infinite where it does not say."""
-
-
-How = str
 LOW: Final = "low"
 UNKNOWN: Final = "unknown"
 UNHELD: Final = "unheld"
 """An answer that was too long, or came in a form, to be held and judged."""
-HIT: Final[How] = "hit"
-SHARED: Final[How] = "shared"
-MISS: Final[How] = "miss"
-RECHECK: Final[How] = "recheck"
 
 
 class Inspected:
@@ -95,6 +60,7 @@ class Inspected:
         said: Value of `x-plimsoll-invalid`, about the request.
         how: What the cache did for it; empty where it was not asked.
         sure: Value of `x-plimsoll-confidence`, about the answer; empty where it is sure enough, or nobody asks.
+        asked_key: Key under which the cache was asked for its answer; empty where it was not.
     """
 
     __slots__ = (
@@ -106,6 +72,7 @@ class Inspected:
         "_kept",
         "_key",
         "_request",
+        "asked_key",
         "exempt",
         "how",
         "said",
@@ -125,6 +92,7 @@ class Inspected:
         self.said = ""
         self.how: How = ""
         self.sure = ""
+        self.asked_key = b""
 
     @property
     def asked(self) -> InferRequest | None:
@@ -159,6 +127,24 @@ class Inspected:
         if not self._look_up(revision, decision.request):
             self._call.send_on()
 
+    def recall(self, key: bytes, request: InferRequest) -> bool:
+        """Goes on with a request of which it is known what it asks; returns False where no answer to it is kept now."""
+        cache = self._cache
+        if cache is None or not cache.holds(key):
+            return False
+        self._request = request
+        self.exempt = True
+        self.asked_key = key
+        found = cache.look_up(key, self)
+        if found is None:
+            self._key = key
+        elif not isinstance(found, Answer):
+            self._take_on(found)
+            self._call.send_on()
+        elif not self._call.give(found, request, HIT):
+            self._call.send_on()
+        return True
+
     def _unread(self, malformed: Malformed, rules: Rules | None) -> None:
         if rules is None or malformed.fault in _NOT_OURS:
             self.unread(malformed.fault)
@@ -178,6 +164,7 @@ class Inspected:
         if cache is None or asked is None:
             return False
         self.exempt = asked.exempt
+        self.asked_key = asked.key
         found = cache.look_up(asked.key, self)
         if found is None:
             # Before it is known how the other one ends, or failures would count for more than successes.

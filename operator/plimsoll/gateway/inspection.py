@@ -18,6 +18,7 @@ from plimsoll.core.inference.request import InferRequest
 from plimsoll.core.routing.table import ModelRoute, RevisionRoute
 from plimsoll.gateway.cache.caches import Caches
 from plimsoll.gateway.cache.model_cache import ModelCache
+from plimsoll.gateway.repeated import Repeated
 from plimsoll.monitoring.inspection_metrics import CacheFigures, InspectionFigures
 
 SEQUENCES: Final = (
@@ -122,9 +123,10 @@ class Inspection:
         stateful: Its revisions whose answers depend on the requests before.
         copies: Takes copies of requests for a candidate; None where none are wanted.
         confidence: Answers that were judged by their confidence, by what came of it.
+        repeated: Requests that were answered from the cache.
     """
 
-    __slots__ = ("budget", "cache", "confidence", "copies", "invalid", "passed", "route", "stateful")
+    __slots__ = ("budget", "cache", "confidence", "copies", "invalid", "passed", "repeated", "route", "stateful")
 
     def __init__(self, route: ModelRoute, cache: ModelCache | None, budget: Budget) -> None:
         self.route = route
@@ -135,6 +137,7 @@ class Inspection:
         self.stateful: frozenset[str] = frozenset()
         self.copies: Copies | None = None
         self.confidence: Counter[str] = Counter()
+        self.repeated = Repeated()
 
     def reads_requests(self, revision: RevisionRoute) -> bool:
         """Tells whether requests for this revision are read before they are sent."""
@@ -198,6 +201,7 @@ class Inspections:
         inspection.cache = cache
         inspection.stateful = stateful
         inspection.copies = copies
+        inspection.repeated.clear()
         return inspection
 
     def _copies(self, route: ModelRoute) -> Copies | None:

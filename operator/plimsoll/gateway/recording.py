@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
+from typing import Final
 
 from plimsoll.core.records.histogram import BOUNDS_S, BUCKETS, sparse
 from plimsoll.core.records.outcome import Outcome, is_failure, is_judged, is_timed
 from plimsoll.core.records.record import CELLS_PER_S, Cell, Record
+from plimsoll.gateway.request_log import RequestLog
 
-_FAILED = tuple(is_failure(outcome) for outcome in Outcome)
-_JUDGED = tuple(is_judged(outcome) for outcome in Outcome)
-_TIMED = tuple(is_timed(outcome) for outcome in Outcome)
-_NO_CELL = -1
+_FAILED: Final = tuple(is_failure(outcome) for outcome in Outcome)
+_JUDGED: Final = tuple(is_judged(outcome) for outcome in Outcome)
+_TIMED: Final = tuple(is_timed(outcome) for outcome in Outcome)
+_NO_CELL: Final = -1
+_CELLS_PER_S: Final = CELLS_PER_S
+_BOUNDS_S: Final = BOUNDS_S
 
 
 class RevisionRecording:
@@ -41,6 +45,7 @@ class RevisionRecording:
         "_held_s",
         "_latency",
         "_latency_sum_s",
+        "_log",
         "_pods",
         "_rescued",
         "bytes_in",
@@ -56,7 +61,15 @@ class RevisionRecording:
         "uid",
     )
 
-    def __init__(self, model: str, uid: str, revision: str, clock: Callable[[], float], wall_offset_s: float) -> None:
+    def __init__(
+        self,
+        model: str,
+        uid: str,
+        revision: str,
+        clock: Callable[[], float],
+        wall_offset_s: float,
+        log: RequestLog | None = None,
+    ) -> None:
         """Makes one with nothing counted.
 
         Args:
@@ -65,7 +78,9 @@ class RevisionRecording:
             revision: Its name.
             clock: Monotonic time in seconds.
             wall_offset_s: What to add to it to get seconds since 1970.
+            log: Is told of each request; nothing is where it is None.
         """
+        self._log = log
         self.model = model
         self.uid = uid
         self.revision = revision
@@ -93,21 +108,25 @@ class RevisionRecording:
         """
         now = self._clock()
         self._held_s += now
-        self._ended[outcome] += 1
+        if self._log is not None:
+            self._log.note(self.model, self.revision, outcome, latency_s, pod)
+        which: int = outcome  # Compiled, an index of another type costs a call of Python.
+        self._ended[which] += 1
         if exempt:
             self._exempt += 1
-        elif _JUDGED[outcome]:
-            if _TIMED[outcome]:
-                self._latency[bisect_left(BOUNDS_S, latency_s)] += 1
+        elif _JUDGED[which]:
+            if _TIMED[which]:
+                bucket: int = bisect_left(_BOUNDS_S, latency_s)
+                self._latency[bucket] += 1
                 self._latency_sum_s += latency_s
             cells = self._pods.get(pod)
             if cells is None:
                 cells = self._pods[pod] = _Pod()
-            number = int(now * CELLS_PER_S + self._cell_offset)
+            number = int(now * _CELLS_PER_S + self._cell_offset)
             if number != cells.number:
                 cells.turn(number)
             cells.judged += 1
-            if _FAILED[outcome]:
+            if _FAILED[which]:
                 cells.failed += 1
 
     def rescued(self) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 from plimsoll.core.records.record import Record
 from plimsoll.core.routing.table import RouteTable
 from plimsoll.gateway.recording import RevisionRecording
+from plimsoll.gateway.request_log import RequestLog
 
 
 class Occasion(IntEnum):
@@ -54,11 +55,13 @@ class Recordings:
     Args:
         clocks: Time.
         totals: Gets every record, whether anybody reads the stream or not.
+        log: Is told of each request; nothing is where it is None.
     """
 
-    def __init__(self, clocks: Clocks, totals: Totals) -> None:
+    def __init__(self, clocks: Clocks, totals: Totals, log: RequestLog | None = None) -> None:
         self._clocks = clocks
         self._totals = totals
+        self._log = log
         self._recordings: dict[tuple[str, str], RevisionRecording] = {}
         self._table = RouteTable()
         self._left: list[Record] = []
@@ -70,7 +73,8 @@ class Recordings:
         if recording is None:
             clocks, route = self._clocks, self._table.models.get(model)
             offset = clocks.wall() - clocks.monotonic()
-            recording = RevisionRecording(model, route.uid if route else "", revision, clocks.monotonic, offset)
+            uid = route.uid if route else ""
+            recording = RevisionRecording(model, uid, revision, clocks.monotonic, offset, self._log)
             self._recordings[key] = recording
         return recording
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from plimsoll.api.routing import Traffic
 from plimsoll.core.records.outcome import Outcome
@@ -19,8 +19,9 @@ from plimsoll.gateway.inspection import Inspection, Inspections
 from plimsoll.gateway.queue import Queue
 from plimsoll.gateway.watch import Watch
 
-COMPARED = 32
+COMPARED: Final = 32
 """Endpoints compared for one request: at most 2 us, measured, where all of a thousand would cost 65."""
+_NORMAL: Final = Traffic.NORMAL
 
 
 class Switches(Protocol):
@@ -201,7 +202,7 @@ class ModelTarget:
         candidate = self.candidate
         if candidate is None:
             return self.stable
-        if wants_candidate and self.route.traffic is Traffic.NORMAL and candidate.endpoints:
+        if wants_candidate and self.route.traffic is _NORMAL and candidate.endpoints:
             return candidate
         return candidate if self._split.toss(candidate.route.weight_permille) else self.stable
 

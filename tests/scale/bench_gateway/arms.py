@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 import httpx
 import yaml
-from tests.scale.bench_gateway.cluster import MODEL
-from tests.scale.bench_gateway.messages import ANSWER, JSON_ANSWER, METHOD, PATH, call
+from tests.scale.bench_gateway.messages import ANSWER, JSON_ANSWER, METHOD, MODEL, PATH, call
 from tests.support.controller_process import ROOT, free_port
 from tests.support.gateway_process import CONTROLLER_SEED
 from tests.support.routed import TEAM
@@ -33,6 +33,7 @@ WINDOW_BITS = 24
 """Of HTTP/2's flow control, on the load generator's side and the pods': none of them is to be what is measured."""
 _RIVALS = Path(__file__).parent / "rivals"
 _READY_WITHIN_S = 60.0
+_DEFAULTS: Mapping[str, object] = {}
 _POD_UID = "uid-of-the-gateway"
 
 
@@ -69,14 +70,21 @@ class Arm:
         return [str(self.process), *children]
 
 
+LOGGED = "gateway_logged"
+"""A second gateway, which logs every request; compared with nginx only."""
+
+
 @contextmanager
-def arms(programs: Mapping[str, Program], folder: Path, modules: Sequence[Path]) -> Iterator[Mapping[str, Arm]]:
+def arms(
+    programs: Mapping[str, Program], folder: Path, modules: Sequence[Path], *, logged: bool = False
+) -> Iterator[Mapping[str, Arm]]:
     """Runs all of them.
 
     Args:
         programs: `nginx`, `haproxy` and `nghttpd`.
         folder: For files; others than its owner have to be able to read it, as nginx gives up root.
         modules: Where the gateway's Python modules are.
+        logged: `LOGGED` is there as well.
     """
     (folder / "answer.json").write_bytes(JSON_ANSWER)
     with ExitStack() as stack:
@@ -88,7 +96,9 @@ def arms(programs: Mapping[str, Program], folder: Path, modules: Sequence[Path])
             http, grpc = free_port(), free_port()
             process = _rival(stack, program, folder, file, http, grpc, core=PROXY_CORE)
             found[name] = Arm(name, process, "127.0.0.1", http, grpc)
-        found["gateway"] = _gateway(stack, folder, modules)
+        found["gateway"] = _gateway(stack, folder, "gateway", modules)
+        if logged:
+            found[LOGGED] = _gateway(stack, folder, LOGGED, modules, {"accessLog": 1})
         for arm in found.values():
             _wait_for(arm)
         yield found
@@ -118,11 +128,13 @@ def _rival(stack: ExitStack, program: Program, folder: Path, file: str, http: in
     return _run(stack, [program.path, *options], program.environment, core=core)
 
 
-def _gateway(stack: ExitStack, folder: Path, modules: Sequence[Path]) -> Arm:
-    """The program with the configuration that users get, and around it what a cluster has."""
+def _gateway(
+    stack: ExitStack, folder: Path, name: str, modules: Sequence[Path], settings: Mapping[str, object] = _DEFAULTS
+) -> Arm:
+    """The program with the configuration that users get but for `settings`, and around it what a cluster has."""
     ports = {"adminPort": free_port(), "httpPort": free_port(), "grpcPort": free_port()}
-    config, kubeconfig = folder / "gateway.yaml", folder / "kubeconfig"
-    config.write_text(yaml.safe_dump(ports), encoding="utf-8")
+    config, kubeconfig = folder / f"{name}.yaml", folder / f"{name}.kubeconfig"
+    config.write_text(yaml.safe_dump({**ports, **settings}), encoding="utf-8")
     around = [sys.executable, "-m", "tests.scale.bench_gateway.cluster", kubeconfig, ports["adminPort"], _POD_UID]
     _run(stack, [*around, *PODS], {"PYTHONPATH": f"{ROOT / 'operator'}:{ROOT}"}, core=LOAD_CORE)
     _until(kubeconfig.exists, "the API server")
@@ -137,12 +149,17 @@ def _gateway(stack: ExitStack, folder: Path, modules: Sequence[Path]) -> Arm:
     command = [sys.executable, "-m", "plimsoll", "gateway", "--config", config]
     process = _run(stack, command, environment, core=PROXY_CORE)
     _until(lambda: _splits(ports["adminPort"]), "the gateway to give the candidate its share")
-    return Arm("gateway", process, "127.0.0.1", ports["httpPort"], ports["grpcPort"])
+    return Arm(name, process, "127.0.0.1", ports["httpPort"], ports["grpcPort"])
 
 
 def _run(stack: ExitStack, command: Sequence[object], environment: Mapping[str, str], *, core: int) -> int:
     pinned = ["taskset", "-c", str(core), *map(str, command)]
-    process = subprocess.Popen(pinned, env={**os.environ, **environment}, cwd=ROOT, stdout=subprocess.DEVNULL)
+    # Somebody reads what it prints, as a container runtime does: a pipe, not a file that takes everything at once.
+    reader = subprocess.Popen(
+        ["taskset", "-c", str(LOAD_CORE), "cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    with cast("IO[bytes]", reader.stdin) as printed:
+        process = subprocess.Popen(pinned, env={**os.environ, **environment}, cwd=ROOT, stdout=printed)
 
     def end() -> None:
         process.terminate()
@@ -151,6 +168,7 @@ def _run(stack: ExitStack, command: Sequence[object], environment: Mapping[str, 
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        reader.wait()
 
     stack.callback(end)
     return process.pid

@@ -1,4 +1,4 @@
-"""What a gateway has around it: an API server with a model whose requests two revisions share, and a controller.
+"""What a gateway has around it: an API server with models whose requests two revisions share, and a controller.
 
     python -m tests.scale.bench_gateway.cluster KUBECONFIG ADMIN_PORT POD_UID IP...
 
@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.scale.bench_gateway.messages import CACHED, MODEL, VALIDATED
 from tests.support.fakeapi import FakeApi
 from tests.support.fakeapi.__main__ import write_kubeconfig
 from tests.support.fakeapi.load import model_deployment
@@ -27,8 +30,23 @@ from plimsoll.core.tokens import public_key
 from plimsoll.kube.clock import SYSTEM_CLOCK
 from plimsoll.kube.resources import ENDPOINTSLICES, MODELDEPLOYMENTS
 
-MODEL = "digits"
 CANDIDATE_PERMILLE = 50
+_SPECS: Mapping[str, dict[str, Any]] = {
+    MODEL: {},
+    CACHED: {"cache": {}},
+    VALIDATED: {"requests": {"onInvalid": "Reject"}},
+}
+_ANY = {"dataType": "FP32", "dims": [-1]}
+_EXAMINED = {
+    "revision": f"{VALIDATED}-1",
+    "outcome": "Passed",
+    "reason": "Passed",
+    "key": "k",
+    "at": "2026-01-01T00:00:00Z",
+    "inputs": [{"name": "x", **_ANY}],
+    "outputs": [{"name": "y", **_ANY}],
+    "maxBatchSize": 8,
+}
 
 
 class _Nobody:
@@ -36,23 +54,33 @@ class _Nobody:
 
     def acknowledged(self, namespace: str, model_uid: str) -> None: ...
 
+    def mismatched(self, model_uid: str, revision: str, count: int) -> None: ...
+
     def namespace_changed(self, namespace: str) -> None: ...
 
 
 def populate(api: FakeApi, addresses: list[str]) -> None:
-    """Adds the model, its pods and its routing."""
+    """Adds the models, their pods, which are the same for all, and their routing."""
     *stable, candidate = addresses
-    api.cluster.add(MODELDEPLOYMENTS, model_deployment(TEAM, MODEL))
-    for revision, pods in ((f"{MODEL}-1", stable), (f"{MODEL}-2", [candidate])):
-        made = endpoint_slice(revision, [endpoint(f"{revision}-{ip}", ip) for ip in pods])
-        del made["metadata"]["resourceVersion"]
-        api.cluster.add(ENDPOINTSLICES, made)
+    for model, spec in _SPECS.items():
+        deployment = model_deployment(TEAM, model)
+        api.cluster.add(MODELDEPLOYMENTS, {**deployment, "spec": deployment["spec"] | spec})
+        for revision, pods in ((f"{model}-1", stable), (f"{model}-2", [candidate])):
+            made = endpoint_slice(revision, [endpoint(f"{revision}-{ip}", ip) for ip in pods])
+            del made["metadata"]["resourceVersion"]
+            api.cluster.add(ENDPOINTSLICES, made)
+        api.cluster.change(MODELDEPLOYMENTS, TEAM, model, partial(_route, model), subresource="status")
 
-    def edit(obj: dict[str, Any]) -> None:
-        weights = {f"{MODEL}_1": 1000 - CANDIDATE_PERMILLE, f"{MODEL}_2": CANDIDATE_PERMILLE}
-        obj["status"] = {"routing": routing(1, **weights)}
 
-    api.cluster.change(MODELDEPLOYMENTS, TEAM, MODEL, edit, subresource="status")
+def _route(model: str, obj: dict[str, Any]) -> None:
+    # The interface of one revision is known, so where it is asked for, that one gets all.
+    share = 0 if model == VALIDATED else CANDIDATE_PERMILLE
+    obj["status"] = {"routing": routing(1, **{f"{model}_1": 1000 - share, f"{model}_2": share})}
+    if model == CACHED:
+        for revision in obj["status"]["routing"]["revisions"]:
+            revision["cacheable"] = True
+    if model == VALIDATED:
+        obj["status"]["preflight"] = _EXAMINED
 
 
 async def run(kubeconfig: Path, admin_port: int, pod_uid: str, addresses: list[str]) -> None:

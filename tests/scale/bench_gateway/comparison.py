@@ -75,7 +75,7 @@ def medians(load: str, samples: Mapping[str, Sequence[Sample]]) -> dict[str, obj
 def ratios(load: str, samples: Mapping[str, Sequence[Sample]]) -> dict[str, object]:
     """Returns `LOAD_rps_ratio_RIVAL` and `LOAD_cpu_ratio_RIVAL` of the gateway, each with its interval."""
     figures: dict[str, object] = {}
-    for rival in RIVALS:
+    for rival in [rival for rival in RIVALS if rival in samples]:
         pairs = list(zip(samples["gateway"], samples[rival], strict=True))
         figures |= _paired([(ours.rps, theirs.rps) for ours, theirs in pairs]).figures(f"{load}_rps_ratio_{rival}")
         figures |= _paired([(ours.cpu_us, theirs.cpu_us) for ours, theirs in pairs]).figures(

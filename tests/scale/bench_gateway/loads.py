@@ -6,12 +6,21 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from tests.scale.bench_gateway.arms import LOAD_CORE, WINDOW_BITS, Arm
-from tests.scale.bench_gateway.messages import ANSWER, METHOD, PATH, request
+from tests.scale.bench_gateway.messages import (
+    ANSWER,
+    CACHED,
+    METHOD,
+    PATH,
+    VALIDATED,
+    binary_request,
+    json_request,
+    request,
+)
 
 from plimsoll_dev.cluster.unpacked import Program
 
@@ -25,6 +34,7 @@ _BODIES: Mapping[str, str] = {
 }
 _CONNECTIONS = 16
 _SMALL, _LARGE = 64, 65536
+_SMALL_NUMBERS = 20
 
 
 @dataclass(frozen=True)
@@ -57,10 +67,11 @@ class HttpLoad:
     name: str
     program: Program
     script: Path
+    path: str = PATH
 
     def run(self, arm: Arm, seconds: int) -> Run:
         options = ["-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s", "-s", str(self.script)]
-        said = _pinned(self.program, [*options, f"http://{arm.host}:{arm.http}{PATH}"])
+        said = _pinned(self.program, [*options, f"http://{arm.host}:{arm.http}{self.path}"])
         if "Non-2xx" in said or "Socket errors" in said:
             raise RuntimeError(f"{arm.name} failed requests:\n{said}")
         return Run(int(_number(r"(\d+) requests in", said)), _number(r"Requests/sec: +([\d.]+)", said))
@@ -107,6 +118,40 @@ def grpc_loads(h2load: Program, folder: Path) -> Sequence[GrpcLoad]:
         GrpcLoad("grpc", h2load, 64, small),
         GrpcLoad("grpc_64k", h2load, 64, large),
     ]
+
+
+def cache_load(wrk: Program, folder: Path) -> HttpLoad:
+    """The same small request again and again, of a model that has a cache."""
+    return HttpLoad("cache_hit", wrk, _script(folder, "cache_hit", json_request(_SMALL_NUMBERS)), _path(CACHED))
+
+
+def validated_loads(wrk: Program, h2load: Program, folder: Path) -> Sequence[Load]:
+    """Requests whose values are checked before they are sent: small as JSON, 64 KiB as bytes, and small over gRPC."""
+    large, length = binary_request(_LARGE)
+    fields = f'wrk.headers["Inference-Header-Content-Length"]="{length}"\n'
+    small, framed = _script(folder, "http_validated", json_request(_SMALL_NUMBERS)), folder / "validated.grpc"
+    framed.write_bytes(request(_SMALL, VALIDATED))
+    return [
+        HttpLoad("http_validated", wrk, small, _path(VALIDATED)),
+        HttpLoad("http_64k_validated", wrk, _script(folder, "http_64k_validated", large, fields), _path(VALIDATED)),
+        GrpcLoad("grpc_validated", h2load, 64, framed),
+    ]
+
+
+def named(loads: Sequence[HttpLoad | GrpcLoad], suffix: str) -> Sequence[Load]:
+    """Returns the same loads under other names."""
+    return [replace(load, name=f"{load.name}_{suffix}") for load in loads]
+
+
+def _path(model: str) -> str:
+    return f"/v2/models/{model}/infer"
+
+
+def _script(folder: Path, name: str, body: bytes, fields: str = "") -> Path:
+    script, file = folder / f"{name}.lua", folder / f"{name}.body"
+    file.write_bytes(body)
+    script.write_text(f'{_SCRIPT}{fields}wrk.body=io.open("{file}","rb"):read("*a")\n', encoding="utf-8")
+    return script
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import json
+
 import grpc
 from tritonclient.grpc import service_pb2 as pb
 
-PATH = "/v2/models/digits/infer"
+MODEL, CACHED, VALIDATED = "digits", "digits-cached", "digits-validated"
+"""A model as most are; the same with `spec.cache`; with an interface that is known, and `onInvalid: Reject`."""
+PATH = f"/v2/models/{MODEL}/infer"
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 JSON_ANSWER = b"""\
 {"model_name":"digits","outputs":[{"name":"y","datatype":"FP32","shape":[1,3],"data":[0.1,0.2,0.7]}]}"""
 _WITHIN_S = 5.0
 
 
-def request(payload: int) -> bytes:
+def json_request(numbers: int) -> bytes:
+    """Returns the body of an HTTP request with so many numbers."""
+    tensor = {"name": "x", "datatype": "FP32", "shape": [1, numbers], "data": [0.5] * numbers}
+    return json.dumps({"inputs": [tensor]}).encode()
+
+
+def binary_request(payload: int) -> tuple[bytes, int]:
+    """Returns the body of an HTTP request with so many bytes of numbers behind its JSON, and how long that JSON is."""
+    tensor = {"name": "x", "datatype": "FP32", "shape": [1, payload // 4], "parameters": {"binary_data_size": payload}}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    return head + bytes(payload), len(head)
+
+
+def request(payload: int, model: str = MODEL) -> bytes:
     """Returns a request of about that many bytes, framed as gRPC frames it."""
-    message = pb.ModelInferRequest(model_name="digits", id="1", raw_input_contents=[bytes(payload)])
+    message = pb.ModelInferRequest(model_name=model, id="1", raw_input_contents=[bytes(payload)])
     message.inputs.add(name="x", datatype="FP32", shape=[1, payload // 4])
     return _framed(message.SerializeToString())
 

@@ -94,6 +94,7 @@ def test_the_configuration_says_everything_that_the_controller_reads_except_its_
         ({"gateway": {"replicas": 3}}, "gateway.replicas", 3),
         ({"gateway": {"maxReplicas": 4}}, "gateway.maxReplicas", 4),
         ({"gateway": {"maxConcurrentUpgrades": 1}}, "gateway.maxConcurrentUpgrades", 1),
+        ({"gateway": {"accessLog": 0.01}}, "gateway.accessLog", 0.01),
         ({"gateway": {"resources": {"requests": {"cpu": 1}}}}, "gateway.resources.requests.cpu", "1"),
         ({"gateway": {"metricsNamespaces": ["monitoring"]}}, "gateway.metricsNamespaces", ["monitoring"]),
         ({"gateway": {"imagePullSecrets": [{"name": "pull"}]}}, "gateway.imagePullSecrets", ["pull"]),

@@ -88,6 +88,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"gateway": {"replicas": 1}}, "'/gateway/replicas'"),
     ({"gateway": {"maxReplicas": 1}}, "'/gateway/maxReplicas'"),
     ({"gateway": {"maxConcurrentUpgrades": 0}}, "'/gateway/maxConcurrentUpgrades'"),
+    ({"gateway": {"accessLog": 1.5}}, "'/gateway/accessLog'"),
     ({"gateway": {"resources": {"limits": {"memory": "1 GiB"}}}}, "'/gateway/resources/limits/memory'"),
     ({"gateway": {"metricsNamespaces": ["a b"]}}, "'/gateway/metricsNamespaces/0'"),
     ({"gateway": {"imagePullSecrets": ["pull"]}}, "'/gateway/imagePullSecrets/0'"),

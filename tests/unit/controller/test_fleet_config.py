@@ -24,6 +24,7 @@ def test_every_setting_reaches_the_decisions() -> None:
         replicas=3,
         maxReplicas=5,
         maxConcurrentUpgrades=1,
+        accessLog=0.01,
         resources={"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}},
         roleName="pilot-gateway",
         metricsNamespaces=["monitoring"],
@@ -46,6 +47,7 @@ def test_every_setting_reaches_the_decisions() -> None:
         metrics_namespaces=("monitoring",),
         image_pull_secrets=("pull",),
         log_level="info",
+        access_log=0.01,
         guarding=Guarding("gateway-tls", "clients", False, "gateway-keys"),
         cache=SharedCache("rediss://cache", "cache-login", "cache-ca"),
     )
@@ -57,6 +59,7 @@ def test_every_setting_reaches_the_decisions() -> None:
         ({"replicas": 1}, "gateway.replicas"),
         ({"replicas": 5, "maxReplicas": 4}, "replicas <= maxReplicas"),
         ({"maxConcurrentUpgrades": 0}, "gateway.maxConcurrentUpgrades"),
+        ({"accessLog": 2}, "gateway.accessLog"),
         ({"roleName": ""}, "gateway.roleName"),
         ({"replica": 3}, "gateway.replica"),
         ({"auth": {"secretName": "keys"}}, "enabled with tls or auth"),

@@ -100,6 +100,11 @@ def test_what_guards_a_gateway_is_mounted_whole_and_read_by_its_group_alone() ->
     assert len(mounts) == 3
 
 
+def test_a_share_of_the_requests_to_log_restarts_nothing_where_it_is_not_asked_for() -> None:
+    assert "accessLog" not in gateway_config(SETTINGS)
+    assert parse_gateway_config(gateway_config(replace(SETTINGS, access_log=0.01))).access_log == 0.01
+
+
 @pytest.mark.parametrize(
     "guarding",
     [

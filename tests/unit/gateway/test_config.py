@@ -20,8 +20,9 @@ def test_an_empty_file_is_the_defaults() -> None:
 
 
 def test_every_setting() -> None:
-    text = "{httpPort: 1, grpcPort: 2, adminPort: 3, drainDelay: 250ms, drainDeadline: 1m30s, logLevel: debug}"
-    config = parse_gateway_config(text)
+    text = "{httpPort: 1, grpcPort: 2, adminPort: 3, drainDelay: 250ms, drainDeadline: 1m30s}"
+    config = parse_gateway_config(text[:-1] + ", logLevel: debug, accessLog: 0.1}")
+    assert config.access_log == 0.1
     assert (config.http_port, config.grpc_port, config.admin_port) == (1, 2, 3)
     assert (config.drain_delay_s, config.drain_deadline_s, config.log_level) == (0.25, 90.0, LogLevel.DEBUG)
 
@@ -37,6 +38,7 @@ def test_every_setting() -> None:
         ("logLevel: loud", "logLevel"),
         ("redis: {url: 'redis://:hush@cache'}", "redis.url: .* come from a Secret$"),
         ("redis: {secret: login}", "redis.url"),
+        ("accessLog: 1.1", "accessLog"),
         ("- httpPort", "it"),
         ("{", "not YAML"),
     ],

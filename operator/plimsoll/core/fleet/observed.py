@@ -64,6 +64,7 @@ class FleetSettings:
         metrics_namespaces: From where metrics may be read; empty: from the whole cluster.
         image_pull_secrets: Names of Secrets in each namespace.
         log_level: Of gateways.
+        access_log: Share of the successful requests that they log; nothing is logged of requests where it is 0.
         guarding: How they guard themselves.
         cache: Where they keep answers for one another.
     """
@@ -81,6 +82,7 @@ class FleetSettings:
     metrics_namespaces: tuple[str, ...] = ()
     image_pull_secrets: tuple[str, ...] = ()
     log_level: str = "info"
+    access_log: float = 0.0
     guarding: Guarding = Guarding()
     cache: SharedCache = SharedCache()
 

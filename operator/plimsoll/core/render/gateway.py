@@ -98,7 +98,12 @@ def render_gateway_mark(namespace: str, since: datetime | None) -> Manifest:
 def gateway_config(settings: FleetSettings) -> str:
     """Returns the file that `plimsoll gateway --config` reads."""
     settings_of_all = {"drainDelay": "0s", "logLevel": settings.log_level}
-    return canonical_json({**settings_of_all, **guard_config(settings.guarding), **cache_config(settings.cache)}) + "\n"
+    # Left out where it says nothing: another file would restart gateways.
+    log = {"accessLog": settings.access_log} if settings.access_log else {}
+    return (
+        canonical_json({**settings_of_all, **log, **guard_config(settings.guarding), **cache_config(settings.cache)})
+        + "\n"
+    )
 
 
 def gateway_template(settings: FleetSettings) -> Manifest:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from typing import Final
 
 from plimsoll.api.routing import WHOLE
 
-_RANK_BYTES = 4
+_RANK_BYTES: Final = 4
+_WHOLE: Final = WHOLE
 
 
 class Split:
@@ -32,7 +34,7 @@ class Split:
     def toss(self, weight_permille: int) -> bool:
         """Takes the next slot and returns whether it is the candidate's, whose weight may change at any time."""
         position = self._position
-        if position == WHOLE:
+        if position == _WHOLE:
             self._ranks = permutation(self._key, self._block)
             self._block += 1
             position = 0

@@ -6,6 +6,9 @@ The lower half of an `Exchange`: from the moment an endpoint is known. It speaks
 from __future__ import annotations
 
 from time import monotonic
+from typing import Final
+
+from typing_extensions import override
 
 from plimsoll.api.confidence import OnLow
 from plimsoll.core.records.outcome import Outcome
@@ -20,23 +23,23 @@ from plimsoll.gateway.http1.refusals import Reason, Refusal, written
 from plimsoll.gateway.http1.request_head import RequestHead
 from plimsoll.gateway.http1.shared import Shared, Uncounted
 from plimsoll.gateway.http1.standing_in import Exempt
-from plimsoll.gateway.http1.upstream import Piece, UpstreamConnection
+from plimsoll.gateway.http1.upstream import Carried, Piece, UpstreamConnection
 from plimsoll.gateway.http1.waiting import Patience
 from plimsoll.gateway.targets import EndpointTarget, ModelTarget, Recorder, RevisionTarget
 from plimsoll.gateway.watch import Watch
 
-CLOSE_LINE = b"connection: close\r\n"
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-NO_EVIDENCE = Uncounted()
-_ANSWERED = (Outcome.SUCCEEDED, Outcome.CLIENT_FAULT, Outcome.ABSTAINED)
+CLOSE_LINE: Final = b"connection: close\r\n"
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+NO_EVIDENCE: Final = Uncounted()
+_SUCCEEDED: Final = Outcome.SUCCEEDED
+_ANSWERED: Final = (Outcome.SUCCEEDED, Outcome.CLIENT_FAULT, Outcome.ABSTAINED)
 
 
-class Attempts:
+class Attempts(Carried):
     """One request after the other.
 
     Attributes:
         active: There is a request whose answer has not ended.
-        complete: All of it has come in.
         answering: The first byte of its answer is on the way to the client: from now on there is no second attempt.
     """
 
@@ -65,10 +68,10 @@ class Attempts:
         "_upstream",
         "active",
         "answering",
-        "complete",
     )
 
     def __init__(self, shared: Shared, client: Asker) -> None:
+        super().__init__()
         self._shared = shared
         self._client = client
         self._head: RequestHead
@@ -93,7 +96,6 @@ class Attempts:
         self._started = 0.0
         self.active = False
         self.answering = False
-        self.complete = False
 
     # ---- for the connection to the model server ----------------------------------------------------------------------
 
@@ -110,19 +112,22 @@ class Attempts:
         if ticket == self._ticket and self.active:
             self.broken(why)
 
+    @override
     def upstream_stuffed(self, *, stuffed: bool) -> None:
         """The model server reads slower than the request comes in; or no longer."""
         self._client.hold(held=stuffed)
 
+    @override
     def informed(self, head: bytes) -> None:
         """Passes an informational answer on."""
         self._client.send_more(head)
 
+    @override
     def answered(self, head: AnswerHead, body: Piece) -> None:
         """Passes a whole answer on, or asks stable where the candidate failed."""
         self._upstream = None  # It may be another's from now on: the client's pace must not stop it.
         outcome = outcome_of(head.status)
-        if outcome is not Outcome.SUCCEEDED:
+        if outcome is not _SUCCEEDED:
             failing = is_failure(head)
             if failing:
                 head, outcome = judged(head, bytes(body))
@@ -142,6 +147,7 @@ class Attempts:
             self._look.passes(head, body)
         self._finish(outcome)
 
+    @override
     def answer_begins(self, head: AnswerHead, piece: Piece) -> None:
         """Passes the beginning of an answer on; a failure in parts is the server's, whatever it says."""
         upstream = self._upstream
@@ -158,6 +164,7 @@ class Attempts:
         self._sent.clear()
         self._send(head, piece)
 
+    @override
     def answer_goes_on(self, piece: Piece) -> None:
         """Passes more of the answer's body on."""
         if self._look is not None and self._look.holding:
@@ -165,6 +172,7 @@ class Attempts:
         else:
             self._client.send_more(piece)
 
+    @override
     def answer_ends(self, piece: Piece) -> None:
         """Passes the last of the answer's body on."""
         if self._look is not None and self._look.holding:
@@ -174,6 +182,7 @@ class Attempts:
         self._client.send_more(piece)
         self._finish(self._outcome)
 
+    @override
     def went_stale(self) -> None:
         """Sends the request again over a new connection to the same endpoint: the server never saw it."""
         self._upstream = None
@@ -183,6 +192,7 @@ class Attempts:
         self._shared.meter.reconnected()
         self._connect(self._revision, self._endpoint)
 
+    @override
     def broken(self, why: str) -> None:
         """Tries once more where that is allowed; else tells the client."""
         self._upstream = None

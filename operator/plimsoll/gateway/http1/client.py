@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from enum import Enum, auto
 from time import monotonic
-from typing import cast
+from typing import Final, cast
 
+from typing_extensions import override
+
+from plimsoll.gateway.http1.asker import Asker
 from plimsoll.gateway.http1.attempts import CLOSE_LINE
 from plimsoll.gateway.http1.bodies import Chunks
 from plimsoll.gateway.http1.credentials import admitted, read_guarded
@@ -30,10 +33,13 @@ class _State(Enum):
     """The last answer was sent; what still comes in is thrown away."""
 
 
-_HEAD, _BODY, _ANSWER, _ENDING = _State.HEAD, _State.BODY, _State.ANSWER, _State.ENDING
+_HEAD: Final = _State.HEAD
+_BODY: Final = _State.BODY
+_ANSWER: Final = _State.ANSWER
+_ENDING: Final = _State.ENDING
 
 
-class ClientConnection:
+class ClientConnection(Asker):
     """One connection: an `asyncio.Protocol` without that base class, which mypyc could not compile.
 
     Attributes:
@@ -163,6 +169,7 @@ class ClientConnection:
 
     # ---- for the exchange ----------------------------------------------------------------------------------------
 
+    @override
     def send(self, head: bytes, piece: Piece) -> None:
         """Sends the head of an answer and what there is of its body."""
         if len(piece) <= COPIED_BYTES:
@@ -170,12 +177,14 @@ class ClientConnection:
         else:
             self._transport.writelines([head, piece])
 
+    @override
     def send_more(self, piece: Piece) -> None:
         """Sends more of an answer."""
         limits = self._shared.limits
         self.deadline = monotonic() + (limits.body_s if self._state is _BODY else limits.response_s)
         self._transport.write(piece)
 
+    @override
     def exchange_ended(self, now: float, *, keep: bool) -> None:
         """Goes on with the next request; with `keep` False ends."""
         if not keep:
@@ -186,18 +195,21 @@ class ClientConnection:
         else:
             self._await_head(now)
 
+    @override
     def refuse(self, answer: bytes, reason: Reason, *, keep: bool) -> None:
         """Answers with a refusal; with `keep` False ends."""
         self._shared.meter.refused(reason)
         self._transport.write(answer)
         self.exchange_ended(monotonic(), keep=keep)
 
+    @override
     def cut(self) -> None:
         """Ends the connection in mid-answer, so that the client can tell."""
         self._state = _ENDING
         self.deadline = monotonic() + self._shared.limits.linger_s
         self._transport.close()
 
+    @override
     def hold(self, *, held: bool) -> None:
         """Stops reading the request, or goes on."""
         if self._held is not held:
@@ -259,7 +271,9 @@ class ClientConnection:
             self._state = _BODY
             self.deadline = now + limits.body_s
         if head.as_received:
-            self._exchange.begin(head, data[:upto], b"", started, complete=complete)
+            # A slice would be a copy where all of it is meant, as in most requests.
+            whole = data if upto == len(data) else data[:upto]
+            self._exchange.begin(head, whole, b"", started, complete=complete)
         elif upto - end <= COPIED_BYTES:
             self._exchange.begin(head, head.forward + data[end:upto], b"", started, complete=complete)
         else:
@@ -298,12 +312,13 @@ class ClientConnection:
             self._exchange.body(data, complete=False)
             return
         self._chunks = None
-        self._pending = data[stop:]
+        ends_here = stop == size
+        self._pending = b"" if ends_here else data[stop:]
         now = monotonic()
         if self._exchange.active:
             self._state = _ANSWER
             self.deadline = now + self._shared.limits.response_s
-            self._exchange.body(data[:stop], complete=True)
+            self._exchange.body(data if ends_here else data[:stop], complete=True)
         else:
             self._await_head(now)
 

@@ -168,8 +168,10 @@ class Exchange(Attempts):
             self._refuse(too_large(model.route.limits.max_body, self._head.length))
             return
         diversion = model.diversion
-        pick = model.pick if call.infers and diversion is None else model.pick_without_toss
-        revision = pick(wants_candidate=self._head.wants_candidate)
+        if call.infers and diversion is None:
+            revision = model.pick(wants_candidate=self._head.wants_candidate)
+        else:
+            revision = model.pick_without_toss(wants_candidate=self._head.wants_candidate)
         if revision is not None:
             self._revision = revision
             self._on_candidate = revision is model.candidate

@@ -12,11 +12,9 @@ from time import monotonic
 from typing import Final, Protocol
 
 from plimsoll.api.confidence import OnLow
-from plimsoll.core.inference.answer import InferAnswer
 from plimsoll.core.inference.elements import Nulls
-from plimsoll.core.inference.encodings import decoded
-from plimsoll.core.inference.http_answer import read_http_answer, write_http_answer
-from plimsoll.core.inference.http_body import read_http, write_http
+from plimsoll.core.inference.http_answer import write_http_answer
+from plimsoll.core.inference.http_body import write_http
 from plimsoll.core.inference.malformed import Fault, Malformed
 from plimsoll.core.inference.request import InferRequest
 from plimsoll.core.records.outcome import Outcome
@@ -26,31 +24,29 @@ from plimsoll.core.validation.outputs import outputs_of
 from plimsoll.core.validation.problem import INVALID_HEADER, Problem
 from plimsoll.gateway.cache.store import Answer
 from plimsoll.gateway.http1.answer_head import AnswerHead
-from plimsoll.gateway.http1.bodies import unchunked
 from plimsoll.gateway.http1.checked_answers import (
     Unchecked,
     abstention_for,
-    opened,
     outputs_in,
     problems_in,
     unchecked,
 )
 from plimsoll.gateway.http1.fields import CHUNKED
-from plimsoll.gateway.http1.own_answers import head_of, kept
+from plimsoll.gateway.http1.own_answers import head_of, own_head, withheld
 from plimsoll.gateway.http1.refusals import Reason, Refusal
 from plimsoll.gateway.http1.request_head import RequestHead
 from plimsoll.gateway.http1.upstream import Piece
-from plimsoll.gateway.inspected import HIT, How, Inspected
+from plimsoll.gateway.http1.whole_messages import answer_in, form_of, request_in
+from plimsoll.gateway.inspected import Inspected
 from plimsoll.gateway.inspection import READ, Copy, Inspection, may_be_copied
+from plimsoll.gateway.looked import HIT, How
+from plimsoll.gateway.repeated import LONGEST, Form, Repeat
 
 _SHAPE: Final = re.compile(rb'"shape" ?: ?\[ ?([0-9]{1,9})')
-_HEADER_LENGTH: Final = re.compile(rb"\r\ninference-header-content-length:[ \t]*([^\r]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
-_ENCODING: Final = re.compile(rb"\r\ncontent-encoding:[ \t]*([^\r]*?)[ \t]*(?=\r\n)", re.IGNORECASE)
 _REWRITTEN: Final = re.compile(
     rb"\r\n(?:inference-header-content-length|content-encoding|content-length|transfer-encoding|content-type):[^\r]*",
     re.IGNORECASE,
 )
-_LENGTH: Final = re.compile(rb"[0-9]{1,12}")
 _SMALL_BYTES: Final = 64 << 10
 _OK: Final = 200
 
@@ -98,8 +94,10 @@ class Look:
     __slots__ = (
         "_answer",
         "_exchange",
+        "_form",
         "_head",
         "_inspection",
+        "_known",
         "_pieces",
         "_revision",
         "_sent_at",
@@ -118,6 +116,8 @@ class Look:
         self._head = head
         self._answer: AnswerHead
         self._pieces: list[Piece] = []
+        self._form: Form | None = None
+        self._known: Repeat | None = None
         self._sent_at = 0.0
         self._taken = 0
         self.holding = False
@@ -157,13 +157,26 @@ class Look:
 
     def _read(self) -> None:
         self._stop_reading()
-        self.request.consult(self._revision, self._read_as)
+        known = self._known = self._recalled()
+        if known is None or not self.request.recall(known.key, known.request):
+            self.request.consult(self._revision, self._read_as)
+
+    def _recalled(self) -> Repeat | None:
+        """Returns what is known of the request because it has come before; None where it has not, or may be refused."""
+        head, rules = self._head, self._revision.rules
+        if not 0 <= head.length <= LONGEST or (rules is not None and rules.on_invalid is not None):
+            return None
+        message = self._exchange.whole_request()
+        if message is None or isinstance(head.call, Refusal):
+            return None
+        form = self._form = form_of(self._revision.name, head.call.version, head, message)
+        return self._inspection.repeated.get(form)
 
     def _read_as(self, nulls: Nulls | None) -> InferRequest:
         message = self._exchange.whole_request()
         if message is None:
             raise Malformed(Fault.TOO_LARGE, "The request is not at hand.")
-        return _request_in(self._head, message, nulls)
+        return request_in(self._head, message, nulls)
 
     # ---- for `Inspected` -----------------------------------------------------------------------------------------
 
@@ -185,14 +198,32 @@ class Look:
 
     def give(self, answer: Answer, request: InferRequest, how: How) -> bool:
         """Answers it with what is kept."""
-        written = write_http_answer(answer.value, request)
+        written = self._written(answer, request)
         if written is None:
             return False
         self.request.how = how
         wanted = self.request.unsure(self._revision, partial(outputs_of, answer.value))
-        if wanted is not OnLow.FALLBACK:
-            self._exchange.give(*kept(self._revision, answer, request, written, wanted), self.request.outcome)
+        if wanted is OnLow.FALLBACK:
+            return True
+        if wanted is OnLow.ABSTAIN:
+            written = withheld(self._revision, answer, request)
+        elif how == HIT and self._form is not None and (self._known is None or self._known.answer is not answer):
+            head, body = written
+            repeat = Repeat(self.request.asked_key, request, answer, head.forward, body)
+            self._inspection.repeated.keep(self._form, repeat)
+        self._exchange.give(*written, self.request.outcome)
         return True
+
+    def _written(self, answer: Answer, request: InferRequest) -> tuple[AnswerHead, bytes] | None:
+        """Returns what is kept as this request wants it; None where it cannot be written so."""
+        known = self._known
+        if known is not None and known.answer is answer:
+            return own_head(known.head, len(known.body)), known.body
+        written = write_http_answer(answer.value, request)
+        if written is None:
+            return None
+        body, length = written
+        return head_of(self._revision, body, length), body
 
     def falls_back(self) -> bool:
         """Has another model answer in place of an answer that is not sure enough; returns whether that was possible."""
@@ -289,7 +320,7 @@ class Look:
         return head_of(revision, said, None), said
 
     def _answer_of(self, head: AnswerHead, data: bytes) -> Answer:
-        return Answer(_answer_in(head, data), monotonic() - self._sent_at)
+        return Answer(answer_in(head, data), monotonic() - self._sent_at)
 
     def passes(self, head: AnswerHead, body: Piece) -> None:
         """Stable's success has gone to the client: a copy of the request may go to the candidate."""
@@ -301,8 +332,8 @@ class Look:
             copies.dropped()
             return
         request = self.request.asked
-        asked = partial(_request_in, self._head, message, None) if request is None else partial(_itself, request)
-        copies.send(Copy(asked, partial(_answer_in, head, bytes(body)), len(message), len(body)))
+        asked = partial(request_in, self._head, message, None) if request is None else partial(_itself, request)
+        copies.send(Copy(asked, partial(answer_in, head, bytes(body)), len(message), len(body)))
 
     def way(self) -> bytes:
         """Returns our header lines about it, for the answer."""
@@ -320,11 +351,12 @@ class Look:
     def kept_instead(self) -> tuple[AnswerHead, bytes, Outcome] | None:
         """Returns what is given where the check of a kept answer failed, and what that is; None: it is no check."""
         found = self.request.kept_instead()
-        written = write_http_answer(found[0].value, found[1]) if found is not None else None
+        written = self._written(*found) if found is not None else None
         if found is None or written is None:
             return None
         wanted = self.request.unsure(self._revision, partial(outputs_of, found[0].value), hands_on=False)
-        return *kept(self._revision, *found, written, wanted), self.request.outcome
+        head, body = withheld(self._revision, *found) if wanted is OnLow.ABSTAIN else written
+        return head, body, self.request.outcome
 
     # ---- the end -------------------------------------------------------------------------------------------------
 
@@ -358,27 +390,6 @@ class Look:
     def _give_back(self) -> None:
         self._inspection.budget.give(self._taken)
         self._taken = 0
-
-
-def _request_in(head: RequestHead, message: bytes, nulls: Nulls | None) -> InferRequest:
-    """Returns what a whole request asks; raises `Malformed`."""
-    body = message[len(head.forward) :]
-    if head.length == CHUNKED:
-        body = unchunked(body)
-    sizes = _HEADER_LENGTH.findall(head.forward)
-    encodings = _ENCODING.findall(head.forward)
-    if len(sizes) > 1 or len(encodings) > 1 or not all(map(_LENGTH.fullmatch, sizes)):
-        raise Malformed(Fault.BAD_ENCODING, "Say once how the body is encoded, and how long its JSON is.")
-    plain = decoded(body, encodings[0].decode("latin-1") if encodings else "", READ)
-    length = int(sizes[0]) if sizes else None
-    version = head.call.version if not isinstance(head.call, Refusal) else ""
-    return read_http(plain, length, version=version, limits=READ, nulls=nulls)
-
-
-def _answer_in(head: AnswerHead, data: bytes) -> InferAnswer:
-    """Returns what a whole success says; raises `Malformed`."""
-    plain, length = opened(head, data)
-    return read_http_answer(plain, length, READ)
 
 
 def _itself(request: InferRequest) -> InferRequest:

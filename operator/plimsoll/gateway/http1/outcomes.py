@@ -9,10 +9,11 @@ import orjson
 from plimsoll.core.records.outcome import Outcome
 from plimsoll.core.records.triton_errors import is_clients_fault, is_overload
 
-_CLIENT = 400
-_SERVER = 500
-_NOT_SUPPORTED = 501
-_UNAVAILABLE = 503
+_CLIENT: Final = 400
+_SERVER: Final = 500
+_NOT_SUPPORTED: Final = 501
+_UNAVAILABLE: Final = 503
+_SUCCEEDED: Final = Outcome.SUCCEEDED
 READ_BYTES: Final = 16 << 10
 """How long an error answer may be to be read. Triton's are a sentence; one with a model's traceback is a few KiB."""
 
@@ -22,9 +23,9 @@ def outcome_of(status: int) -> Outcome:
 
     501 is the counterpart of UNIMPLEMENTED: a compression that Triton does not know, `infer` of a decoupled model.
     """
-    if status >= _SERVER and status != _NOT_SUPPORTED:
-        return Outcome.SERVER_FAULT
-    return Outcome.CLIENT_FAULT if status >= _CLIENT else Outcome.SUCCEEDED
+    if status < _CLIENT:
+        return _SUCCEEDED
+    return Outcome.CLIENT_FAULT if status < _SERVER or status == _NOT_SUPPORTED else Outcome.SERVER_FAULT
 
 
 def may_be_failure(status: int, *, in_chunks: bool) -> bool:

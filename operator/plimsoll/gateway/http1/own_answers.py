@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from plimsoll.api.confidence import OnLow
 from plimsoll.core.confidence.abstention import abstention, written_http
 from plimsoll.core.inference.request import InferRequest
 from plimsoll.core.routing.headers import REVISION_HEADER
@@ -11,27 +10,11 @@ from plimsoll.gateway.cache.store import Answer
 from plimsoll.gateway.http1.answer_head import AnswerHead
 
 
-def kept(
-    revision: RevisionRoute,
-    answer: Answer,
-    request: InferRequest,
-    written: tuple[bytes, int | None],
-    wanted: OnLow | None,
-) -> tuple[AnswerHead, bytes]:
-    """Returns what is given of a kept answer of this revision.
-
-    Args:
-        revision: That gave it.
-        answer: What is kept.
-        request: What is asked.
-        written: The answer as the request wants it: its body, and how much of that is JSON; None: all.
-        wanted: What becomes of it.
-    """
-    body, length = written
-    if wanted is OnLow.ABSTAIN:
-        value = answer.value
-        body, length = written_http(abstention(value.model, value.version), request.id), None
-    return head_of(revision, body, length), body
+def withheld(revision: RevisionRoute, answer: Answer, request: InferRequest) -> tuple[AnswerHead, bytes]:
+    """Returns what is given in place of a kept answer of this revision that is not sure enough."""
+    value = answer.value
+    body = written_http(abstention(value.model, value.version), request.id)
+    return head_of(revision, body, None), body
 
 
 def head_of(revision: RevisionRoute, body: bytes, length: int | None) -> AnswerHead:
@@ -41,4 +24,9 @@ def head_of(revision: RevisionRoute, body: bytes, length: int | None) -> AnswerH
     if length is not None:
         head += b"inference-header-content-length: %d\r\n" % length
     head += f"{REVISION_HEADER}: {revision.name}\r\n\r\n".encode()
-    return AnswerHead(200, len(body), keep_alive=True, forward=head, informational=False)
+    return own_head(head, len(body))
+
+
+def own_head(head: bytes, length: int) -> AnswerHead:
+    """Returns the head of a success that is written already, before a body of so many bytes."""
+    return AnswerHead(200, length, keep_alive=True, forward=head, informational=False)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol, cast
 
+from typing_extensions import override
+
 from plimsoll.core.routing.headers import REVISION_HEADER
 from plimsoll.gateway.http1.limits import Limits
-from plimsoll.gateway.http1.upstream import UpstreamConnection
+from plimsoll.gateway.http1.upstream import Home, UpstreamConnection
 from plimsoll.gateway.targets import EndpointTarget
 
 
@@ -21,22 +23,18 @@ class Waiting(Protocol):
         """There is none."""
 
 
-class Pool:
-    """Connections to one endpoint.
+class Pool(Home):
+    """Connections to one endpoint, which belongs to a revision."""
 
-    Attributes:
-        signature: Header lines of ours that its answers get.
-    """
-
-    __slots__ = ("_connecting", "_endpoint", "_idle", "_limits", "_open", "signature")
+    __slots__ = ("_connecting", "_endpoint", "_idle", "_limits", "_open")
 
     def __init__(self, endpoint: EndpointTarget, revision: str, limits: Limits) -> None:
+        super().__init__(f"{REVISION_HEADER}: {revision}\r\n".encode())
         self._endpoint = endpoint
         self._limits = limits
         self._idle: list[UpstreamConnection] = []
         self._open: set[UpstreamConnection] = set()
         self._connecting: set[asyncio.Task[None]] = set()
-        self.signature = f"{REVISION_HEADER}: {revision}\r\n".encode()
 
     def take(self) -> UpstreamConnection | None:
         """Returns an idle connection; None where there is none."""
@@ -53,6 +51,7 @@ class Pool:
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
+    @override
     def release(self, connection: UpstreamConnection) -> None:
         """Takes a connection back that is free again."""
         if self._endpoint.gone:
@@ -60,6 +59,7 @@ class Pool:
         else:
             self._idle.append(connection)
 
+    @override
     def lost(self, connection: UpstreamConnection) -> None:
         """Forgets a connection that has ended."""
         self._open.discard(connection)

@@ -7,15 +7,15 @@ Content-Length has other digits everything stays true but the length.
 from __future__ import annotations
 
 import re
-from typing import Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast
 
 from plimsoll.gateway.http1.answer_head import AnswerHead
 from plimsoll.gateway.http1.request_head import RequestHead
 
-_MOST_BYTES = 4096
+_MOST_BYTES: Final = 4096
 """Longer heads are read each time, so that idle connections cost little memory."""
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)\r\n", re.IGNORECASE)
-_DIGITS = re.compile(rb"[0-9]{1,15}")
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)\r\n", re.IGNORECASE)
+_DIGITS: Final = re.compile(rb"[0-9]{1,15}")
 
 Head = TypeVar("Head", bound=RequestHead | AnswerHead)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from abc import ABC, abstractmethod
 from time import monotonic
-from typing import Protocol, cast
+from typing import Final, cast
 
 from plimsoll.gateway.http1.answer_head import AnswerHead, BrokenAnswer, find_end, read_answer
 from plimsoll.gateway.http1.bodies import Chunks
@@ -15,52 +16,74 @@ from plimsoll.gateway.http1.refusals import Refused
 from plimsoll.gateway.http1.remembered import Remembered
 
 Piece = bytes | memoryview
-COPIED_BYTES = 4096
+COPIED_BYTES: Final = 4096
 """Up to here a copy is cheaper than a second buffer in the write."""
-_MOST_INFORMATIONAL = 8
-_CONTINUE = 100
+_MOST_INFORMATIONAL: Final = 8
+_CONTINUE: Final = 100
 
 
-class Carried(Protocol):
-    """The exchange whose request a connection carries. It is told of its end exactly once."""
+class Carried(ABC):
+    """The exchange whose request a connection carries. It is told of its end exactly once.
 
-    complete: bool
-    """The whole request has been sent."""
+    Attributes:
+        complete: The whole request has been sent.
+    """
 
+    __slots__ = ("complete",)
+
+    def __init__(self) -> None:
+        self.complete = False
+
+    @abstractmethod
     def informed(self, head: bytes) -> None:
         """Takes an informational answer."""
 
+    @abstractmethod
     def answered(self, head: AnswerHead, body: Piece) -> None:
         """Takes a whole answer. The connection is free already."""
 
+    @abstractmethod
     def answer_begins(self, head: AnswerHead, piece: Piece) -> None:
         """Takes the head of an answer and what there is of its body."""
 
+    @abstractmethod
     def answer_goes_on(self, piece: Piece) -> None:
         """Takes more of the body."""
 
+    @abstractmethod
     def answer_ends(self, piece: Piece) -> None:
         """Takes the last of the body. The connection is free already."""
 
+    @abstractmethod
     def went_stale(self) -> None:
         """The connection had been closed by the server before the request reached it."""
 
+    @abstractmethod
     def broken(self, why: str) -> None:
         """The connection broke, or what it brought is no answer."""
 
+    @abstractmethod
     def upstream_stuffed(self, *, stuffed: bool) -> None:
         """The server reads slower than the request comes in; or no longer."""
 
 
-class Home(Protocol):
-    """Where a connection waits between requests."""
+class Home(ABC):
+    """Where a connection waits between requests.
 
-    signature: bytes
-    """Our header lines for the answers of this server."""
+    Attributes:
+        signature: Our header lines for the answers of this server.
+    """
 
+    __slots__ = ("signature",)
+
+    def __init__(self, signature: bytes) -> None:
+        self.signature = signature
+
+    @abstractmethod
     def release(self, connection: UpstreamConnection) -> None:
         """Takes a connection that is free again."""
 
+    @abstractmethod
     def lost(self, connection: UpstreamConnection) -> None:
         """Forgets a connection that has ended."""
 

@@ -25,8 +25,9 @@ from plimsoll.core.validation.problem import Problem
 from plimsoll.gateway.cache.store import Answer
 from plimsoll.gateway.http2 import refusals
 from plimsoll.gateway.http2.checked_answers import HeldMessage, framed
-from plimsoll.gateway.inspected import HIT, How, Inspected
+from plimsoll.gateway.inspected import Inspected
 from plimsoll.gateway.inspection import READ, Copy, Inspection, may_be_copied
+from plimsoll.gateway.looked import HIT, How
 
 if TYPE_CHECKING:
     from plimsoll.gateway.http2.switchboard import Switchboard

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import struct
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -68,6 +69,44 @@ async def test_the_same_question_is_asked_once_however_it_is_put() -> None:
         length = int(raw.field("inference-header-content-length") or 0)
         assert (how(raw), struct.unpack("<f", raw.body[length:])) == ("hit", (1.5,))
         assert y_of(await subject.ask(asking(2))) == 1.5
+        assert len(server.asked) == 2
+
+
+async def test_the_same_bytes_again_get_the_same_bytes_and_count_as_any_hit() -> None:
+    async with scripted(saying(saying_y(1.5))) as server, gateway(port=server.port) as subject:
+        subject.route([server.ip], cache=KEPT)
+        answers = [await subject.ask(asking(id="a")) for _ in range(4)]
+        assert [how(answer) for answer in answers] == ["miss", "hit", "hit", "hit"]
+        assert len({answer.body for answer in answers[1:]}) == 1
+        assert answers[-1].field("x-plimsoll-revision") == "r1"
+        assert (subject.records["r1"].exempt, subject.records["r1"].cache_hits, len(server.asked)) == (3, 3, 1)
+
+
+async def test_the_same_bytes_ask_something_else_where_the_spec_says_so() -> None:
+    async with scripted(saying(saying_y(1.5))) as server, gateway(port=server.port) as subject:
+        subject.route([server.ip], cache=KEPT)
+        one, two = asking(parameters={"seed": 1}), asking(parameters={"seed": 2})
+        assert [how(await subject.ask(each)) for each in (one, two, one, two)] == ["miss", "hit", "hit", "hit"]
+        subject.route([server.ip], cache=replace(KEPT, parameters=("seed",)))
+        assert [how(await subject.ask(each)) for each in (one, two, one, two)] == ["miss", "miss", "hit", "hit"]
+
+
+async def test_the_same_bytes_with_other_header_lines_are_read_anew() -> None:
+    async with scripted(saying(saying_y(1.5))) as server, gateway(port=server.port) as subject:
+        subject.route([server.ip], cache=KEPT)
+        for _ in range(3):
+            await subject.ask(asking())
+        lying = await subject.ask(asking(head=b"Inference-Header-Content-Length: 7\r\n"))
+        assert how(lying) is None, "what it asks cannot be read, so the model judges it"
+        assert len(server.asked) == 2
+
+
+async def test_what_was_forgotten_is_asked_for_again() -> None:
+    async with scripted(saying(saying_y(1.5))) as server, gateway(port=server.port) as subject:
+        subject.route([server.ip], cache=KEPT)
+        assert [how(await subject.ask(asking())) for _ in range(3)] == ["miss", "hit", "hit"]
+        subject.looked.stores[0].answers.clear()
+        assert [how(await subject.ask(asking())) for _ in range(2)] == ["miss", "hit"]
         assert len(server.asked) == 2
 
 
