@@ -320,10 +320,12 @@ async def test_a_few_namespaces_at_a_time_are_upgraded_and_what_does_not_start_s
 async def test_a_namespace_in_a_roll_out_is_upgraded_after_it_and_holds_up_no_other(operated: World) -> None:
     await five_fleets(operated)
     weights(operated, "a", 50)
+    # The controller would take the weights back, for nothing rolls out; here it cannot.
+    operated.journal.fail(503, times=None, where=lambda a: a.namespace == "a" and a.subresource == "status")
     async with operated.controller(**upgrade()):
         await operated.passes(120, step_s=1.5)
         assert upgraded(operated) == TEAMS[1:]
-        weights(operated, "a", 0)
+        operated.journal.clear()
         await operated.passes(60, step_s=1.5)
         assert upgraded(operated) == TEAMS
 
@@ -340,7 +342,7 @@ async def test_a_namespace_that_refuses_its_upgrade_holds_up_no_other(operated: 
 
 
 def weights(world: World, team: str, permille: int) -> None:
-    """The controller gives a candidate a share."""
+    """A candidate has a share."""
     revisions = [{"name": "old", "weightPermille": 1000 - permille}, {"name": "new", "weightPermille": permille}]
 
     def route(obj: JsonObject) -> None:
