@@ -29,7 +29,7 @@ test: $(STAMP) ## All rings, the real cluster included
 	$(MAKE) --no-print-directory check check-compiled
 	$(BIN)/python -m pytest tests -m "textmodel or triton" -q -n 2 --dist loadgroup
 	$(BIN)/python -m pytest tests -m "scale" -q
-	$(BIN)/python -m pytest tests -m "cluster" -q
+	$(BIN)/python -m pytest tests -m "cluster" -q --durations 25
 
 # ---- development ------------------------------------------------------------------------------------------------------
 .PHONY: check check-compiled verify generate format lint lock clean
