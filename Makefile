@@ -33,7 +33,7 @@ test: $(STAMP) ## All rings, the real cluster included
 
 # ---- development ------------------------------------------------------------------------------------------------------
 .PHONY: check check-compiled verify generate format lint lock clean
-check: $(STAMP) ## Rings 1 to 3: no cluster, no Triton, under three minutes
+check: $(STAMP) ## Rings 1 to 3: no cluster, no Triton, about three minutes
 	$(BIN)/python -m pytest tests -m "not cluster and not scale and not textmodel and not triton" -q -n 3 --dist worksteal --timeout 300
 
 # Compiled modules come first on the path; what hot_path.form says is compared with the variable.
